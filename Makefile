@@ -1,0 +1,63 @@
+# `make demo` is the first thing to run, `make test` the second. Both set up what they need; a second time costs nothing.
+
+PYTHON ?= python3
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+# For every Python and machine that is supported, hashes of all files of a release, no addresses.
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test servers lint bench lock compose clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  DEMO_ARGS, TEST_ARGS and BENCH_ARGS are passed on, as in: make test TEST_ARGS='-k swap -x'"
+
+setup: $(STAMP) ## make .venv with everything locked, and .venv/bin/osc
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "osc needs Python 3.11 or later; name one with: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3-venv; \
+		else \
+			echo "Python's venv module is not installed; on Debian: sudo apt-get install python3-venv" >&2; exit 1; \
+		fi; }
+	@[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## a live table altered under writers, on a throwaway server
+	$(BIN)/osc demo $(DEMO_ARGS)
+
+servers: setup ## fetch the servers that the tests run on
+	$(BIN)/osc sandbox fetch --all
+
+test: servers ## all tests, on all servers (or on one that is there already: OSC_TEST_DSN=mysql://...)
+	$(BIN)/pytest $(TEST_ARGS)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: setup ## the comparisons; needs time and a quiet machine
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+lock: ## write both lock files anew; needs uv
+	uv pip compile $(LOCK) --output-file requirements.lock pyproject.toml
+	uv pip compile $(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+compose: ## check docker/compose.yaml
+	docker-compose -f docker/compose.yaml config -q
+
+clean: ## remove .venv and caches; fetched servers stay in ~/.cache/osc
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Copying rows that nobody changes: ranges of the migration key, handed out in order to several workers."""

@@ -1,0 +1,36 @@
+"""How many rows the next range gets, so that it takes about the time it should."""
+
+from __future__ import annotations
+
+import threading
+
+FIRST_ROWS = 1_000
+MAX_ROWS = 20_000
+MIN_ROWS = 10
+
+
+class ChunkSizer:
+    """Follows the target time: up by at most a half at a time, down at once. Thread-safe."""
+
+    def __init__(self, target_s: float, first_rows: int | None = None) -> None:
+        """`first_rows`, when given, is also the most that a range may have."""
+        self._lock = threading.Lock()
+        self._target_s = target_s
+        self._most = first_rows or MAX_ROWS
+        self._rows = float(first_rows or FIRST_ROWS)
+        self.last_s = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Rows for the next range."""
+        with self._lock:
+            return int(self._rows)
+
+    def took(self, rows: int, seconds: float) -> None:
+        """A range asked for with `rows` took that long."""
+        with self._lock:
+            self.last_s = seconds
+            fitting = rows * self._target_s / max(seconds, 0.000_1)
+            # Only a range of today's size says something about growing; an old, smaller one would hold growth back.
+            wanted = min(fitting, self._rows * 1.5) if fitting > self._rows else fitting
+            self._rows = max(float(min(MIN_ROWS, self._most)), min(float(self._most), wanted))

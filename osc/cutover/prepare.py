@@ -1,0 +1,65 @@
+"""What is done to the ghost before the swap, so that nothing of it is done under the lock.
+
+A table that is swapped in with stale statistics can take an application down; one whose `AUTO_INCREMENT` starts too low
+gives ids out again that deleted rows had.
+"""
+
+from __future__ import annotations
+
+import json
+
+from osc.mysql.names import folded
+from osc.mysql.server import Server
+from osc.mysql.session import Conn
+from osc.mysql.sql import quote
+from osc.table.facts import read_table
+from osc.table.projection import Projection
+
+
+def prepare_ghost(connection: Conn, server: Server, projection: Projection) -> None:
+    """Fresh statistics, the histograms and the `AUTO_INCREMENT` of the original."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"analyze table {projection.ghost_table}")
+        cursor.fetchall()
+    if not server.is_mariadb:
+        _carry_histograms(connection, projection)
+    carry_auto_increment(connection, projection)
+
+
+def carry_auto_increment(connection: Conn, projection: Projection) -> None:
+    """Let the ghost count on from where the original is.
+
+    From `SHOW CREATE TABLE`, since the information schema's figure is cached on MySQL.
+    """
+    source = read_table(connection, projection.database, projection.source)
+    ghost = read_table(connection, projection.database, projection.ghost)
+    if source is None or ghost is None or source.auto_increment is None:
+        return
+    if not any(column.is_auto_increment for column in ghost.columns):
+        return
+    if (ghost.auto_increment or 0) < source.auto_increment:
+        with connection.cursor() as cursor:
+            cursor.execute(f"alter table {projection.ghost_table} auto_increment = {source.auto_increment}")
+
+
+def _carry_histograms(connection: Conn, projection: Projection) -> None:
+    """Build the histograms that the original has, on the columns that carry their values."""
+    carried = {folded(s): g for s, g in zip(projection.source_columns, projection.ghost_columns, strict=True)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select column_name, histogram from information_schema.column_statistics"
+            " where schema_name = %s and table_name = %s",
+            (projection.database, projection.source),
+        )
+        histograms = cursor.fetchall()
+    for column, histogram in histograms:
+        ghost_column = carried.get(folded(str(column)))
+        if ghost_column is not None:
+            facts = histogram if isinstance(histogram, dict) else json.loads(histogram)
+            buckets = int(facts.get("number-of-buckets-specified", 100))
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"analyze table {projection.ghost_table} update histogram on {quote(ghost_column)}"
+                    f" with {buckets} buckets"
+                )
+                cursor.fetchall()

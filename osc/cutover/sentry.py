@@ -1,0 +1,223 @@
+"""The sentry rename, for servers that refuse a `RENAME` in the session that holds the lock (MariaDB, error 1192).
+
+    session 1                                         session 2
+    create table old (the sentry)
+    LOCK TABLES t, ghost, sentry, state WRITE         writers queue from here ...
+    ... the handover ...
+                                                      RENAME TABLE t TO old, ghost TO t     blocks
+    waits until session 2 waits for its lock
+    DROP TABLE sentry
+    UNLOCK TABLES                                     goes ahead of every queued writer ... to here
+
+While the sentry stands, the rename cannot succeed: if session 1 dies early, its locks are gone, the rename fails because
+`old` exists, and nothing has happened.
+
+A pending `RENAME` overtakes writers that queue for the same table, but only on the table that it waits for. The server
+takes its metadata locks in byte order of the names: were `old` or the ghost first in that order, it would wait there, and
+at the unlock the queued writers would win the race for `t`, and write into a table that is then renamed away. So for the
+moment of the swap both have names that sort behind `t`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+import pymysql
+
+from osc.cutover.handover import AttemptFailed, Budget, Handover
+from osc.cutover.locked import open_locking_session
+from osc.cutover.names import SwapNames, restore_names
+from osc.cutover.outcome import Swap, Swapped, unlock
+from osc.errors import OscError
+from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, connection_id, error_code, error_text
+from osc.mysql.sql import qualified
+from osc.state.table import SENTRY_COMMENT
+from osc.table.facts import read_table
+from osc.table.key import Key
+from osc.table.names import Names
+from osc.table.projection import MigrationKey
+from osc.table.temporary_key import add_temporary_key, drop_temporary_key
+from osc.threads import OwnedThread
+
+log = logging.getLogger(__name__)
+
+WAITING_STATE = "Waiting for table metadata lock"
+"""Exactly this. Other states contain "lock" as well, and a rename in one of them does not wait for `t` yet."""
+
+NO_WAIT_S = 0.5
+"""For how long the lock is asked for without waiting. A request that waits makes every writer wait behind it, and makes
+the server fail a transaction that has read the table and now wants to write it."""
+
+NO_WAIT_PAUSE_S = 0.005
+
+TABLE_EXISTS = 1050
+
+
+class SentryRename(Swap):
+    """Swaps with a second session that waits behind the lock."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        names: Names,
+        key: MigrationKey,
+        handover: Handover,
+        lock_timeout_s: int,
+        variables: Mapping[str, str],
+    ) -> None:
+        """`variables`: of every session that turns rows of the original into rows of the ghost."""
+        self._sessions = sessions
+        self._names = names
+        self._key = key
+        self._handover = handover
+        self._lock_timeout_s = lock_timeout_s
+        self._variables = variables
+        self._swap_names = SwapNames.of(names)
+        self._has_set_up = False
+
+    def attempt(self, restless: set[Key]) -> Swapped:
+        """Try once. Raises AttemptFailed when another try makes sense, and any other error when none does."""
+        lock_session = open_locking_session(self._sessions, self._lock_timeout_s, self._variables)
+        rename_session: Conn | None = None
+        try:
+            rename_session = self._sessions.open(
+                "rename the tables",
+                {"lock_wait_timeout": str(self._lock_timeout_s), "wait_timeout": str(self._lock_timeout_s * 3 + 5)},
+                read_timeout_s=self._lock_timeout_s * 3 + 5,
+            )
+            self._set_up(rename_session)
+            self._handover.prepare(lock_session, self._swap_names.ghost)
+            return self._swap(lock_session, rename_session, restless)
+        finally:
+            for session in (lock_session, rename_session):
+                if session is not None and session.open:
+                    session.close()
+            self._put_names_right()
+
+    def _swap(self, lock_session: Conn, rename_session: Conn, restless: set[Key]) -> Swapped:
+        rename = OwnedThread("rename", lambda: self._rename(rename_session))
+        started = time.monotonic()
+        try:
+            started = self._lock(lock_session)
+            budget = Budget.of(self._lock_timeout_s)
+            keys = self._handover.run(lock_session, self._swap_names.ghost, restless, budget)
+            rename.start()
+            self._wait_until_queued(lock_session, rename, connection_id(rename_session), budget)
+            if self._key.ghost_index_is_temporary:
+                drop_temporary_key(lock_session, self._names.database, self._swap_names.ghost, self._key)
+            self._drop_sentry(lock_session)
+        finally:
+            unlock(lock_session)
+            self.last_stall_ms = (time.monotonic() - started) * 1_000
+            if rename.is_started:
+                rename.join()
+        rename.raise_if_dead()
+        self.last_stall_ms = (time.monotonic() - started) * 1_000
+        return Swapped(self.last_stall_ms, keys)
+
+    # --- the lock -------------------------------------------------------------------------------------------------
+
+    def _lock(self, connection: Conn) -> float:
+        """Get the lock; returns when the request that got it was sent.
+
+        First without waiting, again and again, which disturbs nobody; then waiting, for as long as allowed.
+        """
+        tables = ", ".join(
+            f"{qualified(self._names.database, name)} write"
+            for name in (self._names.table, self._swap_names.ghost, self._swap_names.old, self._names.state)
+        )
+        pause = threading.Event()
+        polite_until = time.monotonic() + NO_WAIT_S
+        while True:
+            sent = time.monotonic()
+            waits = f"wait {self._lock_timeout_s}" if sent >= polite_until else "nowait"
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"lock tables {tables} {waits}")
+                return sent
+            except pymysql.err.MySQLError as error:
+                if error_code(error) != LOCK_WAIT_TIMEOUT:
+                    raise
+                if sent >= polite_until:
+                    raise AttemptFailed(
+                        f"the table was in use for {self._lock_timeout_s} s: {error_text(error)}"
+                    ) from error
+            pause.wait(NO_WAIT_PAUSE_S)
+
+    # --- the rename -----------------------------------------------------------------------------------------------
+
+    def _rename(self, connection: Conn) -> None:
+        names = (self._names.table, self._swap_names.ghost, self._swap_names.old)
+        assert names[0].encode() == min(name.encode() for name in names), f"{names[0]!r} does not sort first in {names}"
+        table, ghost, old = (qualified(self._names.database, name) for name in names)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"rename table {table} to {old}, {ghost} to {table}")
+        except pymysql.err.MySQLError as error:
+            if error_code(error) in (LOCK_WAIT_TIMEOUT, TABLE_EXISTS):
+                raise AttemptFailed(f"the rename did not go through: {error_text(error)}") from error
+            raise
+
+    def _wait_until_queued(self, connection: Conn, rename: OwnedThread, rename_id: int, budget: Budget) -> None:
+        pause = threading.Event()
+        while True:
+            rename.raise_if_dead()
+            with connection.cursor() as cursor:
+                cursor.execute("select state from information_schema.processlist where id = %s", (rename_id,))
+                row = cursor.fetchone()
+            if row is not None and row[0] == WAITING_STATE:
+                return
+            budget.check("waiting for the rename to queue")
+            pause.wait(0.001)
+
+    def _drop_sentry(self, connection: Conn) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"drop table {qualified(self._names.database, self._swap_names.old)}")
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def _set_up(self, connection: Conn) -> None:
+        """Make the sentry, and give the ghost the name under which it can be swapped."""
+        if self._has_set_up:
+            restore_names(connection, self._names)
+        sentry = qualified(self._names.database, self._swap_names.old)
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"create table {sentry} (id int primary key) engine=InnoDB comment='{SENTRY_COMMENT}'")
+            except pymysql.err.OperationalError as error:
+                if error_code(error) != TABLE_EXISTS:
+                    raise
+                raise AttemptFailed(f"{sentry} exists, and the swap needs that name for a moment") from error
+            self._has_set_up = True
+            if self._swap_names.ghost != self._names.ghost:
+                ghost, new = (qualified(self._names.database, n) for n in (self._names.ghost, self._swap_names.ghost))
+                cursor.execute(f"rename table {ghost} to {new}")
+
+    def _put_names_right(self) -> None:
+        """Lasting names for the old table after a swap, the ghost's own name, its key and no sentry after none.
+
+        Only what this attempt has made or renamed. A failure must not hide how the swap went; the next attempt, or the next
+        run, finds the names as they are.
+        """
+        if not self._has_set_up:
+            return
+        try:
+            connection = self._sessions.open("put the names right", {"lock_wait_timeout": "10"})
+            try:
+                restore_names(connection, self._names)
+                self._restore_key(connection)
+            finally:
+                connection.close()
+        except (OscError, pymysql.err.MySQLError, OSError) as error:
+            log.warning("the swap's temporary names could not be put right: %s", error_text(error))
+
+    def _restore_key(self, connection: Conn) -> None:
+        """An attempt that failed after it had dropped the temporary key must leave the ghost as it was."""
+        if not self._key.ghost_index_is_temporary:
+            return
+        ghost = read_table(connection, self._names.database, self._names.ghost)
+        if ghost is not None and not any(index.name == self._key.ghost_index for index in ghost.indexes):
+            add_temporary_key(connection, self._names.database, self._names.ghost, self._key)

@@ -1,0 +1,399 @@
+"""The running engine: tail, reconciler, copy, verification and swap wired together, and what keeps watch over them.
+
+The wiring is all there is here. What each part does, and why no row is lost, is told in the parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pymysql
+
+from osc.control.stop import StopRequest
+from osc.copy.sizing import ChunkSizer
+from osc.copy.workers import Copy
+from osc.cutover.blockers import prepared_transactions
+from osc.cutover.handover import Handover
+from osc.cutover.names import SwapNames
+from osc.errors import DifferencesFound, OscError
+from osc.mysql.session import Sessions
+from osc.mysql.steady import SteadySession
+from osc.options import MigrationOptions
+from osc.reconcile.applier import Applier
+from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.pending import PendingSet
+from osc.reconcile.reconciler import Reconciler
+from osc.reconcile.watermarks import Watermarks
+from osc.reconcile.xa import DecidedTransactions
+from osc.state.checkpoint import Checkpoint, Fingerprint, Stage
+from osc.state.table import StateTable
+from osc.state.writer import GhostWriter
+from osc.table.facts import Index, Table
+from osc.table.key import Key
+from osc.table.names import Names
+from osc.table.projection import MigrationKey, Projection, key_defaults
+from osc.tail.coordinate import Coordinate
+from osc.tail.tail import Tail
+from osc.tail.watch import Watch, fraction_digits
+from osc.threads import join_all
+from osc.throttle.gate import Gate
+from osc.throttle.signals import backlog, flag_file, tail_lag
+from osc.verify.compare import Comparison
+from osc.verify.verifier import Verifier
+
+log = logging.getLogger(__name__)
+
+MOST_PENDING = 200_000
+MOST_LAG_S = 10.0
+CHECKPOINT_EVERY_S = 3.0
+RECONCILE_LANES = 2
+SWAP_PROOF_TIMEOUT_S = 30.0
+TAIL_KNOWS_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class TablePair:
+    """The original and the ghost, and how rows go from one to the other: settled before the first row is copied."""
+
+    source: Table
+    projection: Projection
+    comparison: Comparison
+    stricter: tuple[Index, ...]
+    """Unique indexes of the ghost that the original does not enforce in the same form."""
+    has_other_unique: bool
+    """Whether the ghost has any unique index but the migration key."""
+    structures: tuple[str, str]
+    """Of the original and of the ghost, to be found unchanged at the swap."""
+    session_variables: Mapping[str, str]
+    """On top of the pinned ones, in every session that copies, reconciles or compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where the engine begins: at the start, or at an earlier run's checkpoint."""
+
+    epoch: int
+    coordinate: Coordinate
+    stage: Stage = "copy"
+    low: Key | None = None
+    guard: Key | None = None
+    """The largest key in the ghost when a resumed run began."""
+    rows_copied: int = 0
+    copy_s: float = 0.0
+    resumed_at: Coordinate | None = None
+    """The end of the binlog when an earlier run was resumed."""
+
+    @property
+    def is_resumed(self) -> bool:
+        return self.resumed_at is not None
+
+
+class Engine:
+    """One migration at work. Its methods are called by one thread, in the order in which they stand here."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        binlog: Sessions,
+        names: Names,
+        pair: TablePair,
+        state: StateTable,
+        beginning: Beginning,
+        fingerprint: Fingerprint,
+        options: MigrationOptions,
+        stop: StopRequest,
+    ) -> None:
+        """`binlog`: the server whose binlog is read; the same as `sessions` unless a replica is tailed."""
+        key = pair.projection.key
+        self._sessions = sessions
+        self._pair = pair
+        self._state = state
+        self._beginning = beginning
+        self._fingerprint = fingerprint
+        self._options = options
+        self._stop = stop
+        self._stage: Stage = beginning.stage
+        self._saved_at = 0.0
+        self._swapped = False
+        self._handover: Handover | None = None
+        self.has_checkpoint = beginning.is_resumed
+        self.pending = PendingSet()
+        self.watermarks = Watermarks(
+            compares=key.compares, may_drop=not pair.has_other_unique, low=beginning.low, guard=beginning.guard
+        )
+        self.heartbeat = Heartbeat(self._steady("write the heartbeat"), state)
+        self._decided = DecidedTransactions(
+            self.pending, self._steady("look for prepared transactions"), sessions.server.is_mariadb
+        )
+        self._checkpoints = self._steady("save the checkpoint")
+        self.applier = Applier(pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter)
+        self.reconciler = Reconciler(self.pending, self.watermarks, self.heartbeat, self._decided, self.applier, stop)
+        self.tail = Tail(
+            binlog.settings,
+            binlog.server,
+            beginning.coordinate,
+            watch_for(names, pair.source, key, sessions, beginning.resumed_at),
+            Sink(self.pending, self._decided, self.heartbeat),
+            options.replica_server_id,
+        )
+        self.gate = Gate(
+            [
+                *(flag_file(path) for path in options.throttle_flag_files),
+                backlog(lambda: len(self.pending), MOST_PENDING),
+                tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
+            ],
+            stop,
+        )
+        self.sizer = ChunkSizer(options.chunk_target_ms / 1_000, options.chunk_size)
+        self.copy = Copy(
+            pair.projection,
+            self.watermarks,
+            self.sizer,
+            self._open_writer,
+            sessions,
+            self.gate.pass_through,
+            stop,
+            options.workers,
+        )
+        self.verifier: Verifier | None = None
+
+    def _steady(self, purpose: str, variables: Mapping[str, str] | None = None) -> SteadySession:
+        return SteadySession(
+            self._sessions, purpose, self._stop, variables=variables, attempts=self._options.default_retries
+        )
+
+    def _open_writer(self) -> GhostWriter:
+        variables = {**self._pair.session_variables, "autocommit": "0"}
+        return GhostWriter(self._steady("write the ghost table", variables), self._state, self._beginning.epoch)
+
+    # --- the phases -----------------------------------------------------------------------------------------------
+
+    def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
+        """Begin to tail, and make sure that what was committed before the first event is visible to the copy.
+
+        The coordinate may already include a transaction that no read sees yet, and no event for it will follow: the barrier
+        waits for it. The rows of XA transactions that were prepared by then will not be delivered either: they must end.
+        """
+        self.tail.start()
+        session = self._steady("look for prepared transactions")
+        try:
+            # Those that are listed now; rows of later ones will be delivered.
+            waited_for = set(session.run(prepared_transactions))
+            while waited_for:
+                announce(f"{min(waited_for)} to be committed or rolled back: it began before the binlog is followed")
+                while_waiting()
+                self._stop.wait(0.2)
+                waited_for &= set(session.run(prepared_transactions))
+        finally:
+            session.close()
+        announce(None)
+        self.heartbeat.barrier()
+        if self._stage == "verify":
+            self.watermarks.open_end()
+        self.reconciler.start()
+        self.save_checkpoint()
+
+    def copy_rows(self, while_waiting: Callable[[], None]) -> None:
+        """Copy every row below the end, or what an earlier run has not copied."""
+        if self._stage == "copy":
+            self.copy.start()
+            join_all(self.copy.threads, while_waiting)
+            self._stage = "verify"
+            self.save_checkpoint()
+
+    def verify(self, while_waiting: Callable[[], None]) -> Verifier:
+        """Compare all rows of both tables. Raises DifferencesFound."""
+        verifier = Verifier(
+            self._pair.comparison,
+            self._sessions,
+            self.pending,
+            self.heartbeat,
+            self.tail.wait_for_heartbeat,
+            self.gate.pass_through,
+            self._stop,
+            self._options.workers,
+            self._pair.session_variables,
+            self._pair.stricter,
+        )
+        self.verifier = verifier
+        verifier.start()
+        join_all(verifier.threads, while_waiting)
+        return verifier
+
+    def handover(self) -> Handover:
+        """What is left to do under the lock."""
+        self._handover = Handover(
+            self.pending,
+            self.applier,
+            self._pair.comparison,
+            self._state,
+            self._beginning.epoch,
+            self.tail.wait_for_heartbeat,
+            self._pair.structures,
+        )
+        return self._handover
+
+    def prove_swap(self) -> str | None:
+        """Look into the binlog for a row of the original between the last heartbeat and the rename.
+
+        Nobody reconciled such a row. Raises DifferencesFound when there is one; returns why it could not be looked up, if
+        the tail has not come to the rename in time.
+        """
+        self._swapped = True
+        swap = self.tail.wait_for_swap(SWAP_PROOF_TIMEOUT_S)
+        if swap is None:
+            return f"the binlog reader did not come to the rename within {SWAP_PROOF_TIMEOUT_S:.0f} s"
+        if self._handover is None or swap.heartbeat != self._handover.beat:
+            return f"the last heartbeat before the rename is {swap.heartbeat}, which is not the swap's own"
+        if swap.rows_since_heartbeat:
+            raise DifferencesFound(
+                f"the tables were swapped, but {swap.rows_since_heartbeat} row change(s) of the original lie between the last "
+                f"heartbeat and the rename, before {swap.coordinate} of the binlog, and are missing in the new table. The old "
+                "table has them. This must not happen; please report it"
+            )
+        return None
+
+    # --- watching over them ---------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise what a thread has died of, and Interrupted when the run is to stop. Saves a checkpoint now and then."""
+        self.tail.raise_if_dead()
+        self.reconciler.thread.raise_if_dead()
+        self._stop.check()
+        if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
+            self.save_checkpoint()
+
+    def raise_what_the_tail_knows(self) -> None:
+        """Raise what the tail dies of within a moment, if it does."""
+        deadline = time.monotonic() + TAIL_KNOWS_TIMEOUT_S
+        while time.monotonic() < deadline:
+            self.tail.raise_if_dead()
+            self._stop.wait(0.05)
+            self._stop.check()
+
+    def save_checkpoint(self) -> None:
+        """Store from where a resumed run would go on.
+
+        The end of what was received is read before the pending set. The other way round, a key that arrives in between
+        would lie before the coordinate and in no list.
+        """
+        received, _ = self.tail.position
+        oldest = self.pending.oldest()
+        coordinate = received if oldest is None else self.tail.checkpoint(oldest)
+        checkpoint = Checkpoint(
+            fingerprint=self._fingerprint,
+            coordinate=coordinate,
+            stage=self._stage,
+            low=self.watermarks.low,
+            rows_copied=self.rows_copied,
+            copy_s=self._beginning.copy_s,
+        )
+        self._checkpoints.run(lambda connection: self._state.save(connection, checkpoint, self._beginning.epoch))
+        self._saved_at = time.monotonic()
+        self.has_checkpoint = True
+
+    # --- what the meter reads -------------------------------------------------------------------------------------
+
+    @property
+    def rows_copied(self) -> int:
+        """By this run and, where it resumes one, by the earlier."""
+        return self._beginning.rows_copied + self.copy.rows
+
+    @property
+    def keys_reconciled(self) -> int:
+        return self.applier.keys
+
+    @property
+    def rows_verified(self) -> int:
+        return self.verifier.rows if self.verifier is not None else 0
+
+    @property
+    def pending_keys(self) -> int:
+        return len(self.pending)
+
+    @property
+    def chunk_rows(self) -> int:
+        return self.sizer.rows
+
+    @property
+    def chunk_ms(self) -> float:
+        return self.sizer.last_s * 1_000
+
+    @property
+    def workers(self) -> int:
+        return self._options.workers
+
+    @property
+    def tail_lag_s(self) -> float | None:
+        return self.heartbeat.lag_s
+
+    @property
+    def throttled_by(self) -> str | None:
+        return self.gate.closed_by()
+
+    # --------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End every thread and session. What a thread died of is not raised again here."""
+        self._stop.request("the run has ended")
+        for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
+            if thread.is_started:
+                thread.join()
+        if self.reconciler.thread.is_started:
+            self.reconciler.close()
+        if self.has_checkpoint and not self._swapped:
+            self._save_last_checkpoint()
+        self.tail.stop()
+        self.applier.close()
+        self.heartbeat.close()
+        self._decided.close()
+        self._checkpoints.close()
+
+    def _save_last_checkpoint(self) -> None:
+        """Nothing that was done has to be done again by a run that resumes this one. If it fails, the one before counts."""
+        try:
+            self.save_checkpoint()
+        except (OscError, pymysql.err.MySQLError, OSError) as error:
+            log.warning("the last checkpoint could not be saved, an earlier one counts: %s", error)
+
+
+class Sink:
+    """Where the tail delivers; called on its thread."""
+
+    def __init__(self, pending: PendingSet, decided: DecidedTransactions, heartbeat: Heartbeat) -> None:
+        self.changed = pending.add
+        self.prepared = pending.prepare
+        self._decided = decided
+        self.heartbeat = heartbeat.seen
+
+    def decided(self, xid: str, committed: bool, transaction: int) -> None:
+        """Committed or rolled back: in both cases the rows can be read."""
+        self._decided.note(xid)
+
+
+def watch_for(
+    names: Names, source: Table, key: MigrationKey, sessions: Sessions, ghosts_made_by: Coordinate | None
+) -> Watch:
+    """What the tail has to look for."""
+    ghosts, old_names = {names.ghost}, {names.old}
+    if not sessions.server.renames_under_lock:
+        swap = SwapNames.of(names)
+        ghosts.add(swap.ghost)
+        old_names.add(swap.old)
+    return Watch(
+        database=names.database,
+        table=names.table,
+        key=key.columns,
+        ghosts=tuple(ghosts),
+        ghosts_made_by=ghosts_made_by,
+        old_names=tuple(old_names),
+        server_id=int(sessions.server.variable("server_id", "0")),
+        defaults=key_defaults(source, key),
+        fraction_digits=fraction_digits(source),
+        state_table=names.state,
+        own_connection_ids=lambda: sessions.connection_ids,
+        lower_case_table_names=int(sessions.server.variable("lower_case_table_names", "0")),
+    )

@@ -1,0 +1,422 @@
+"""A migration, from the command to the swap: the phases in order.
+
+    preflight   look, and refuse with every reason at once; nothing is touched
+    prepare     the advisory lock; the state table and the ghost, or those of an earlier run
+    copy        rows in ranges, while the tail feeds the reconciler
+    verify      every row of both tables compared
+    cut-over    the swap, when nothing is in its way
+    done        the old table kept, or dropped if so asked
+
+Whatever ends it early, the original is in place and complete. What that leaves behind is named in the result.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pymysql
+
+from osc.control.stop import StopRequest
+from osc.cutover.blockers import (
+    DEFINITION_LOCK,
+    definition_lock,
+    is_renaming,
+    old_snapshots,
+    prepared_transactions,
+    server_now,
+)
+from osc.cutover.cutover import CutOver, Readiness
+from osc.cutover.locked import LockedRename
+from osc.cutover.names import SwapNames, has_swapped, restore_names
+from osc.cutover.outcome import Swap, Swapped
+from osc.cutover.prepare import carry_auto_increment, prepare_ghost
+from osc.cutover.sentry import SentryRename
+from osc.engine import Engine
+from osc.errors import (
+    EXIT_CODES,
+    RESUMABLE_EXIT_CODE,
+    Aborted,
+    ConversionFailed,
+    DifferencesFound,
+    Interrupted,
+    OscError,
+    Outcome,
+    Refused,
+    ServerLost,
+    StatementRefused,
+    TakenOver,
+    Unexpected,
+)
+from osc.mysql.advisory import AdvisoryLock
+from osc.mysql.session import Conn, ConnectionSettings, Sessions, error_code, error_text, is_lost
+from osc.mysql.sql import qualified
+from osc.mysql.steady import SteadySession
+from osc.options import MigrationOptions
+from osc.plan.look import Look, look
+from osc.prepare import Prepared, prepare_tables
+from osc.progress.meter import Meter
+from osc.progress.report import Phase, Reporter, Result
+from osc.state.table import SENTRY_COMMENT, table_comment
+from osc.table.ghost import drop_tables
+from osc.table.names import Names
+
+log = logging.getLogger(__name__)
+
+# Number out of range, truncated, bad value, too long, NULL, duplicate, no value in the list, CHECK and JSON.
+DATA_ERRORS = frozenset({1048, 1062, 1264, 1265, 1292, 1366, 1367, 1406, 1526, 3140, 3156, 3819, 4025})
+"""The rows or the ALTER have to change before a migration can succeed."""
+
+Confirm = Callable[[Sequence[str]], bool]
+"""Shown what is about to happen; whether to go on."""
+
+
+def migrate(
+    sessions: Sessions,
+    binlog: ConnectionSettings | None,
+    options: MigrationOptions,
+    reporter: Reporter,
+    confirm: Confirm | None,
+    stop: StopRequest,
+) -> Result:
+    """Carry the migration out; returns how it ended, whatever happened."""
+    migration = Migration(sessions, options, reporter, stop)
+    error: BaseException | None = None
+    try:
+        migration.run(Sessions(binlog) if binlog is not None else sessions, confirm)
+    except Exception as caught:
+        log.debug("the migration ends early", exc_info=True)
+        error = migration.understood(caught)
+    return migration.result(error)
+
+
+@dataclass(slots=True)
+class Migration:
+    """The phases of one run, and what has come of them so far."""
+
+    sessions: Sessions
+    options: MigrationOptions
+    reporter: Reporter
+    stop: StopRequest
+    meter: Meter = field(init=False)
+    looked: Look | None = None
+    engine: Engine | None = None
+    swapped: Swapped | None = None
+    cut_over: CutOver | None = None
+    swap_is_proven: bool = False
+    old_table: str | None = None
+    has_tables: bool = False
+    left_behind: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.reporter)
+
+    def run(self, binlog: Sessions, confirm: Confirm | None) -> None:
+        """All phases. Raises what ends the migration early, after cleaning up what is of no further use."""
+        with ExitStack() as cleanup:
+            self._phase("preflight")
+            old_timestamp = datetime.now() if self.options.timestamp_old_table else None
+            self.looked = look(self.sessions, binlog, self.options, old_timestamp, self.reporter)
+            if confirm is not None and not confirm(self.looked.about_to_do):
+                raise Aborted("not confirmed; nothing was touched")
+            lock = AdvisoryLock(self.sessions, self.looked.names.database, self.looked.names.table)
+            lock.take()
+            cleanup.callback(lock.release)
+            try:
+                self._run_under_lock(binlog, lock)
+            except Exception as error:
+                self._clean_up_after(self.understood(error))
+                raise
+
+    def _run_under_lock(self, binlog: Sessions, lock: AdvisoryLock) -> None:
+        assert self.looked is not None
+        self._phase("prepare")
+        self.has_tables = True
+        prepared = prepare_tables(
+            self.sessions,
+            binlog,
+            self.looked.names,
+            self.looked.source,
+            self.looked.alter,
+            self.options,
+            self.reporter.warning,
+        )
+        self._say_started(prepared)
+        engine = Engine(
+            self.sessions,
+            binlog,
+            self.looked.names,
+            prepared.pair,
+            prepared.state,
+            prepared.beginning,
+            prepared.fingerprint,
+            self.options,
+            self.stop,
+        )
+        self.engine = engine
+        self.meter.attach(engine, self.looked.source.estimated_rows)
+
+        def check() -> None:
+            self._check_panic_file()
+            lock.keep()
+            engine.check()
+            self.meter.tick()
+
+        try:
+            engine.start(check, self.meter.waiting_for)
+            self._phase("copy")
+            engine.copy_rows(check)
+            copied_at = self._server_now()
+            self._phase("verify")
+            verifier = engine.verify(check)
+            self.meter.verified()
+            self._swap(prepared, engine, check, copied_at, verifier.inconclusive)
+            doubt = engine.prove_swap()
+            self.swap_is_proven = doubt is None
+            if doubt is not None:
+                self.reporter.warning(
+                    f"the swap went through, but the binlog could not prove that no write came in between: {doubt}. "
+                    "The old table is kept"
+                )
+        except pymysql.err.MySQLError:
+            # A table that somebody dropped or altered fails statements before the tail tells who did it.
+            engine.raise_what_the_tail_knows()
+            raise
+        finally:
+            engine.close()
+            if self.swapped is not None:
+                self._finish(prepared)
+
+    # --- the swap -------------------------------------------------------------------------------------------------
+
+    def _swap(
+        self,
+        prepared: Prepared,
+        engine: Engine,
+        check: Callable[[], None],
+        copied_at: str,
+        restless: set[tuple[int | bytes | str, ...]],
+    ) -> None:
+        assert self.looked is not None
+        names = self.looked.names
+        self._phase("ready")
+        variables = {"time_zone": "'SYSTEM'", "lock_wait_timeout": "1"}
+        session = SteadySession(self.sessions, "prepare the swap", self.stop, variables=variables)
+        projection = prepared.pair.projection
+        listed_before = set(session.run(prepared_transactions))
+        try:
+            while session.run(lambda c: definition_lock(c, qualified(names.database, names.state))):
+                self.meter.waiting_for(DEFINITION_LOCK)
+                check()
+            session.run(lambda c: prepare_ghost(c, self.sessions.server, projection))
+
+            def look_for_blockers(connection: Conn) -> list[str]:
+                own = self.sessions.connection_ids
+                # A transaction prepared later holds the table's lock if it wrote there, and lets the attempt fail.
+                found = [each for each in prepared_transactions(connection) if each in listed_before]
+                found += old_snapshots(connection, copied_at, own)
+                if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
+                    found.append(f"the name {names.old}, which is taken: rename or drop that table")
+                if not found and definition_lock(connection, qualified(names.database, names.state)):
+                    found.append(DEFINITION_LOCK)
+                if not found:
+                    carry_auto_increment(connection, projection)
+                return found
+
+            def blockers() -> list[str]:
+                return session.run(look_for_blockers)
+
+            self.cut_over = CutOver(
+                swap=self._way_to_swap(prepared, engine),
+                reconciler=engine.reconciler,
+                readiness=lambda: self._readiness(engine),
+                blockers=blockers,
+                has_swapped=lambda: self._has_swapped(names),
+                check=check,
+                stop=self.stop,
+                attempts_allowed=self.options.default_retries,
+                announce=self._announce,
+                report=self.meter.cut_over_attempt,
+            )
+            self.swapped = self.cut_over.run(restless)
+        finally:
+            session.close()
+
+    def _way_to_swap(self, prepared: Prepared, engine: Engine) -> Swap:
+        assert self.looked is not None
+        way = LockedRename if self.sessions.server.renames_under_lock else SentryRename
+        return way(
+            self.sessions,
+            self.looked.names,
+            prepared.pair.projection.key,
+            engine.handover(),
+            self.options.cut_over_lock_timeout_s,
+            prepared.pair.session_variables,
+        )
+
+    def _has_swapped(self, names: Names) -> bool:
+        """Whether the rename went through; asked once no session of the attempt can still be about to do it."""
+        session = SteadySession(self.sessions, "look whether the swap went through", self.stop)
+        try:
+            while not (swapped := session.run(lambda c: has_swapped(c, names))) and session.run(is_renaming):
+                self.stop.wait(0.1)
+            return swapped
+        finally:
+            session.close()
+
+    def _readiness(self, engine: Engine) -> Readiness:
+        postpone = self.options.postpone_flag_file
+        return Readiness(
+            pending=len(engine.pending),
+            lag_s=engine.heartbeat.lag_s,
+            throttled_by=engine.gate.closed_by(),
+            postponed_by=str(postpone) if postpone is not None and postpone.exists() else None,
+        )
+
+    def _announce(self, why: str | None) -> None:
+        self.meter.waiting_for(why)
+        self._phase("cut-over" if why is None else "ready")
+
+    def _finish(self, prepared: Prepared) -> None:
+        """After the swap: nothing here can undo it, so what fails is only a warning."""
+        assert self.looked is not None
+        names = self.looked.names
+        self.has_tables = False
+        self.old_table = names.old
+        tables = [names.state]
+        if self.options.drop_old_table and self.swap_is_proven:
+            tables.append(names.old)
+        try:
+            connection = self.sessions.open("clean up after the swap", {"lock_wait_timeout": "30"})
+            try:
+                restore_names(connection, names)
+                drop_tables(connection, names.database, tables, self.reporter.warning)
+            finally:
+                connection.close()
+            left = self._existing([names.state, names.old])
+            self.old_table = names.old if names.old in left else None
+            self.left_behind = tuple(name for name in left if name != names.old)
+            self._phase("done")
+        except (OscError, pymysql.err.MySQLError, OSError) as error:
+            self.left_behind = (names.state,)
+            self.reporter.warning(f"the swap went through, but not the clean-up after it: {error_text(error)}")
+
+    # --- ending early ---------------------------------------------------------------------------------------------
+
+    def _clean_up_after(self, error: BaseException) -> None:
+        """Drop what is of no further use; keep, and name, what a resumed run or a person needs."""
+        if self.looked is None or not self.has_tables or self.swapped is not None:
+            return
+        names = self.looked.names
+        keeps = isinstance(error, DifferencesFound | TakenOver | Refused) or self._is_resumable(error)
+        try:
+            if not keeps:
+                connection = self.sessions.open("clean up", {"lock_wait_timeout": "30"})
+                try:
+                    drop_tables(connection, names.database, [names.ghost, names.state], self.reporter.warning)
+                finally:
+                    connection.close()
+            self.left_behind = tuple(self._existing([names.ghost, names.state, *SwapNames.of(names).extra(names)]))
+        except (OscError, pymysql.err.MySQLError, OSError) as problem:
+            self.left_behind = (names.ghost, names.state)
+            self.reporter.warning(f"could not look at what is left behind: {error_text(problem)}")
+
+    def _existing(self, tables: list[str]) -> list[str]:
+        assert self.looked is not None
+        connection = self.sessions.open("look at what is left")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "select table_name from information_schema.tables where table_schema = %s and table_name in %s",
+                    (self.looked.names.database, tables),
+                )
+                found = {str(row[0]) for row in cursor.fetchall()}
+            return [table for table in tables if table in found]
+        finally:
+            connection.close()
+
+    def _is_resumable(self, error: BaseException | None) -> bool:
+        return (
+            isinstance(error, OscError)
+            and error.resumable
+            and (self.engine.has_checkpoint if self.engine is not None else self._earlier_run_is_kept())
+            and self.swapped is None
+        )
+
+    def _earlier_run_is_kept(self) -> bool:
+        """Whether a failure before the engine was made left an earlier run's tables to go on with."""
+        return self.looked is not None and self.looked.resumes and self.has_tables
+
+    def _check_panic_file(self) -> None:
+        panic = self.options.panic_flag_file
+        if panic is not None and panic.exists():
+            raise Aborted(f"given up because {panic} exists. The original is untouched")
+
+    def understood(self, error: BaseException) -> BaseException:
+        """The error as one that tells the operator what to do."""
+        if isinstance(error, Interrupted) and not self._is_resumable(error):
+            return Aborted(f"{error} before there was anything to go on with; nothing was changed")
+        if isinstance(error, OscError):
+            return error
+        table = qualified(self.options.database, self.options.table)
+        if is_lost(error):
+            return ServerLost(f"the server is gone: {error_text(error)}. {table} is as the server keeps it")
+        if isinstance(error, pymysql.err.MySQLError | OSError):
+            if error_code(error) in DATA_ERRORS:
+                return ConversionFailed(
+                    f"a value does not fit the new schema: {error_text(error)}. {table} is untouched. Correct the rows or the "
+                    "ALTER; a direct ALTER in strict mode would refuse it as well"
+                )
+            return StatementRefused(
+                f"the server refused a statement of the migration: {error_text(error)}. {table} is untouched. Mend that and "
+                "run the same command again, or give it up with `osc cleanup`"
+            )
+        return Unexpected(
+            f"{type(error).__name__}: {error} (this is a bug in osc; run again with --debug). {table} is untouched"
+        )
+
+    def result(self, error: BaseException | None) -> Result:
+        """How it ended."""
+        resumable = self._is_resumable(error)
+        outcome: Outcome = "swapped"
+        if error is not None and (self.swapped is None or isinstance(error, DifferencesFound)):
+            outcome = error.outcome if isinstance(error, OscError) else "failed"
+        exit_code = RESUMABLE_EXIT_CODE if resumable else EXIT_CODES[outcome]
+        return self.meter.result(
+            outcome=outcome,
+            exit_code=exit_code,
+            resumable=resumable,
+            stall_ms=None if self.swapped is None else self.swapped.stall_ms,
+            attempts=tuple(self.cut_over.attempts) if self.cut_over is not None else (),
+            old_table=self.old_table,
+            error=None if error is None else str(error),
+            left_behind=self.left_behind,
+        )
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    def _phase(self, phase: Phase) -> None:
+        self.meter.phase(phase)
+
+    def _say_started(self, prepared: Prepared) -> None:
+        assert self.looked is not None
+        self.reporter.event(
+            "started",
+            database=self.looked.names.database,
+            table=self.looked.names.table,
+            alter=self.looked.alter.clauses_sql,
+            server=self.sessions.server.title,
+            key=prepared.pair.projection.key.text,
+            ghost=self.looked.names.ghost,
+            resumed=prepared.beginning.is_resumed,
+        )
+
+    def _server_now(self) -> str:
+        connection = self.sessions.open("ask for the time", {"time_zone": "'SYSTEM'"})
+        try:
+            return server_now(connection)
+        finally:
+            connection.close()

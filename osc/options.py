@@ -1,0 +1,47 @@
+"""What a migration was asked to do: the facts behind the command line, with no trace of how they were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Resume = Literal["auto", "require", "never"]
+"""`auto` goes on from a checkpoint when there is one; `require` refuses to start afresh; `never` to go on."""
+
+DEFAULT_WORKERS = 2
+DEFAULT_CHUNK_TARGET_MS = 75
+DEFAULT_CUT_OVER_LOCK_TIMEOUT_S = 3
+DEFAULT_RETRIES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOptions:
+    """One migration, as asked for."""
+
+    database: str
+    table: str
+    alter: str
+    """As given: the clauses, or a whole `ALTER TABLE` statement."""
+    workers: int = DEFAULT_WORKERS
+    chunk_size: int | None = None
+    """Rows in the first chunk and the most in any; None leaves both to the engine."""
+    chunk_target_ms: int = DEFAULT_CHUNK_TARGET_MS
+    """How long a chunk should take; its size follows."""
+    replica_server_id: int | None = None
+    """The id under which the binlog is read; None picks one at random."""
+    drop_old_table: bool = False
+    timestamp_old_table: bool = False
+    postpone_flag_file: Path | None = None
+    """While it exists, the swap waits."""
+    panic_flag_file: Path | None = None
+    """When it appears, the migration is given up and cleaned up."""
+    throttle_flag_files: tuple[Path, ...] = ()
+    """While any of them exists, the copy waits."""
+    cut_over_lock_timeout_s: int = DEFAULT_CUT_OVER_LOCK_TIMEOUT_S
+    """The most that one attempt at the swap may wait for its locks, or hold them."""
+    initially_drop_ghost: bool = False
+    initially_drop_old: bool = False
+    default_retries: int = DEFAULT_RETRIES
+    """How often an operation (a chunk, an attempt at the swap) is tried before the run gives up."""
+    resume: Resume = "auto"

@@ -1,0 +1,1 @@
+"""Before anything changes: reading the `ALTER`, mapping columns, and judging whether the migration may start."""

@@ -1,0 +1,275 @@
+"""Making the tables of a migration, or finding those of an earlier run; nothing is copied yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from osc.copy.ranges import one_key
+from osc.cutover.names import restore_names
+from osc.engine import Beginning, TablePair
+from osc.errors import OscError, Refused
+from osc.mysql.server import Server
+from osc.mysql.session import Conn, Sessions
+from osc.mysql.sql import qualified
+from osc.options import MigrationOptions
+from osc.plan.alter import AlterStatement
+from osc.plan.mapping import ColumnMapping, implicit_default, map_columns
+from osc.state.checkpoint import Fingerprint
+from osc.state.leftovers import resumable_checkpoint
+from osc.state.table import StateTable
+from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, stricter_indexes
+from osc.table.facts import Column, Table, read_table
+from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, create_like, drop_tables
+from osc.table.names import Names, decorated
+from osc.table.projection import MigrationKey, Projection
+from osc.table.temporary_key import add_temporary_key
+from osc.tail.coordinate import current_coordinate
+from osc.verify.compare import Comparison
+
+EPOCH_WAIT_S = 60
+"""How long to wait for a transaction of an earlier run that the server has not given up yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that the engine needs to begin."""
+
+    pair: TablePair
+    state: StateTable
+    beginning: Beginning
+    fingerprint: Fingerprint
+
+
+def prepare_tables(
+    sessions: Sessions,
+    binlog: Sessions,
+    names: Names,
+    source: Table,
+    alter: AlterStatement,
+    options: MigrationOptions,
+    note: Callable[[str], None],
+) -> Prepared:
+    """Make the state table and the ghost, or take over those of an earlier run. Under the advisory lock only.
+
+    Raises Refused and its kin when the server does not want the ALTER or nothing can be resumed; then nothing is left.
+    """
+    connection = sessions.open("make the ghost table", {**ALTER_VARIABLES, "lock_wait_timeout": str(EPOCH_WAIT_S)})
+    binlog_connection = binlog.open("read the binlog's coordinate")
+    state = StateTable(names.database, names.state)
+    try:
+        if state.is_ours(connection):
+            for done in restore_names(connection, names):
+                note(f"an earlier run ended in the middle of a swap: {done}")
+        wanted = Fingerprint(
+            alter=Fingerprint.digest(alter.clauses_sql.strip()),
+            source=Fingerprint.digest(source.structure),
+            ghost="",
+            server=" ".join(dict.fromkeys((sessions.server.identity, binlog.server.identity))),
+        )
+        checkpoint = resumable_checkpoint(
+            connection, binlog_connection, state, names, wanted, options.resume, options.initially_drop_ghost
+        )
+        if checkpoint is not None:
+            if options.initially_drop_old:
+                _drop(connection, names.database, [names.old], note)
+            if options.initially_drop_ghost:
+                note("--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)")
+            epoch = raise_epoch(sessions, state)
+            pair = _pair(connection, sessions.server, names, source, alter)
+            return Prepared(
+                pair,
+                state,
+                Beginning(
+                    epoch=epoch,
+                    coordinate=checkpoint.coordinate,
+                    stage=checkpoint.stage,
+                    low=checkpoint.low,
+                    guard=one_key(connection, pair.projection, pair.projection.last_ghost_key()),
+                    rows_copied=checkpoint.rows_copied,
+                    copy_s=checkpoint.copy_s,
+                    resumed_at=current_coordinate(binlog_connection, binlog.server),
+                ),
+                checkpoint.fingerprint,
+            )
+        _drop_leftovers(connection, names, state, options, note)
+        try:
+            pair = _make(connection, sessions.server, names, source, alter, state, note)
+        except BaseException:
+            drop_tables(connection, names.database, [names.ghost, names.state], note)
+            raise
+        beginning = Beginning(raise_epoch(sessions, state), current_coordinate(binlog_connection, binlog.server))
+        ghost = _read(connection, names.database, names.ghost)
+        # From the coordinate on, the tail would hear of it.
+        if _read(connection, names.database, names.table).structure != source.structure:
+            drop_tables(connection, names.database, [names.ghost, names.state], note)
+            raise Refused(
+                f"{qualified(names.database, names.table)} was altered by somebody else just now. Nothing was copied, nothing "
+                "is left behind. Run the command again if the ALTER still makes sense"
+            )
+        return Prepared(
+            pair,
+            state,
+            beginning,
+            Fingerprint(wanted.alter, wanted.source, Fingerprint.digest(ghost.structure), wanted.server),
+        )
+    finally:
+        connection.close()
+        binlog_connection.close()
+
+
+def raise_epoch(sessions: Sessions, state: StateTable) -> int:
+    """Begin the run's epoch, after every transaction of an earlier one has ended on the server."""
+    connection = sessions.open("begin a new epoch", {"innodb_lock_wait_timeout": str(EPOCH_WAIT_S)})
+    try:
+        return state.raise_epoch(connection)
+    finally:
+        connection.close()
+
+
+def _drop_leftovers(
+    connection: Conn, names: Names, state: StateTable, options: MigrationOptions, note: Callable[[str], None]
+) -> None:
+    """What may go: the tables of an earlier run that is not resumed, and what the operator said may go."""
+    if not options.initially_drop_ghost and not state.is_ours(connection):
+        stranger = [
+            name for name in (names.ghost, names.state) if read_table(connection, names.database, name) is not None
+        ]
+        if stranger:
+            raise Refused(
+                f"{', '.join(stranger)} appeared just now, and no run of this engine made it. Nothing was changed"
+            )
+    tables = [names.ghost, names.state]
+    if options.initially_drop_old:
+        tables.append(names.old)
+    _drop(connection, names.database, tables, note)
+
+
+def _drop(connection: Conn, database: str, tables: list[str], note: Callable[[str], None]) -> None:
+    for table in tables:
+        if read_table(connection, database, table) is not None:
+            note(f"dropped {qualified(database, table)}, which an earlier run had left")
+    failed: list[str] = []
+    drop_tables(connection, database, tables, failed.append)
+    if failed:
+        raise Refused("cannot start afresh: " + "; ".join(failed))
+
+
+def _make(
+    connection: Conn,
+    server: Server,
+    names: Names,
+    source: Table,
+    alter: AlterStatement,
+    state: StateTable,
+    note: Callable[[str], None],
+) -> TablePair:
+    state.create(connection)
+    create_like(connection, names)
+    copied = constraint_names(connection, server, names)
+    added = {name.text: decorated(name.text, "_chk") for name in alter.added_checks if name.text in copied}
+    for name, new in added.items():
+        note(
+            f"the new CHECK constraint {name} is called {new}: such names are unique in a database, and {name} is still taken"
+        )
+    alter_ghost(connection, names, alter.rewrite_constraint_names(copied, added))
+    ghost = _read(connection, names.database, names.ghost)
+    key, _ = choose_key(source, ghost, _mapping(source, ghost, alter).ghost_of)
+    if key is not None and key.ghost_index_is_temporary:
+        add_temporary_key(connection, names.database, names.ghost, key)
+    return _pair(connection, server, names, source, alter)
+
+
+def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: AlterStatement) -> TablePair:
+    """How rows go from one table to the other, read back from the ghost that the server made."""
+    ghost = _read(connection, names.database, names.ghost)
+    mapping = _mapping(source, ghost, alter)
+    key, unusable = choose_key(source, ghost, mapping.ghost_of)
+    if key is None:
+        reasons = "".join(f"\n  {each.index}: {each.reason}" for each in unusable) or "\n  it has no unique key at all"
+        raise Refused(
+            f"{qualified(names.database, names.table)} has no key that names the same rows before and after this ALTER:"
+            f"{reasons}\nThe table is as it was. A migration needs a primary key, or a unique key without NULLs, that the new "
+            "table has with the same types and collations"
+        )
+    key = _as_temporary(key, ghost, source)
+    projection = Projection(
+        names.database,
+        names.table,
+        names.ghost,
+        key,
+        tuple(pair.source.name for pair in mapping.pairs),
+        tuple(pair.ghost.name for pair in mapping.pairs),
+        _fillers(server, mapping),
+    )
+    return TablePair(
+        source=source,
+        projection=projection,
+        comparison=Comparison(projection, source, ghost),
+        stricter=tuple(stricter_indexes(source, ghost, key, mapping.source_of)),
+        has_other_unique=bool(other_unique_indexes(ghost, key)),
+        structures=(source.structure, ghost.structure),
+        session_variables=_session_variables(names, mapping, key),
+    )
+
+
+def _as_temporary(key: MigrationKey, ghost: Table, source: Table) -> MigrationKey:
+    """The key, marked as temporary when its index on the ghost is the one that was added for the migration."""
+    own = {index.name for index in source.indexes}
+    return replace(key, ghost_index_is_temporary=key.ghost_index == TEMPORARY_INDEX and TEMPORARY_INDEX not in own)
+
+
+def _mapping(source: Table, ghost: Table, alter: AlterStatement) -> ColumnMapping:
+    return map_columns(source.columns, ghost.columns, alter.renames, alter.dropped_columns, alter.added_columns)
+
+
+def _fillers(server: Server, mapping: ColumnMapping) -> tuple[tuple[str, str], ...]:
+    """Added columns without a default, and what a direct `ALTER` fills them with."""
+    mode = server.variable("sql_mode").upper()
+    zero_dates = "NO_ZERO_DATE" not in mode or "STRICT" not in mode
+    fillers = []
+    for column in mapping.without_default:
+        literal = implicit_default(column, zero_dates)
+        if literal is None:
+            raise Refused(
+                f"column {column.name} is added as {column.column_type} NOT NULL without a default, and there is no value that "
+                "the rows could get; a direct ALTER fails as well. The table is as it was. Give the column a DEFAULT"
+            )
+        fillers.append((column.name, literal))
+    return tuple(fillers)
+
+
+def _session_variables(names: Names, mapping: ColumnMapping, key: MigrationKey) -> dict[str, str]:
+    """The server's own time zone where a value depends on it, as in a direct `ALTER`; else UTC, as pinned."""
+    if not _depends_on_the_zone(mapping):
+        return {}
+    if any(column.kind == "timestamp" for column in key.columns):
+        raise Refused(
+            f"the migration key of {qualified(names.database, names.table)}, {key.text}, has a TIMESTAMP, and what the "
+            "ALTER does to other columns depends on the time zone (a conversion, a default of now, a generated column). Do "
+            "that in a migration with another key. The table is as it was"
+        )
+    return {"time_zone": "@@global.time_zone"}
+
+
+def _depends_on_the_zone(mapping: ColumnMapping) -> bool:
+    """A TIMESTAMP that becomes something else or the reverse, an added time with a default of now, a generated column."""
+    converted = any((p.source.data_type == "timestamp") != (p.ghost.data_type == "timestamp") for p in mapping.pairs)
+    now = any(_defaults_to_now(column) for column in mapping.added)
+    has_timestamp = any(pair.ghost.data_type == "timestamp" for pair in mapping.pairs)
+    return converted or now or (has_timestamp and bool(mapping.generated))
+
+
+def _defaults_to_now(column: Column) -> bool:
+    return (
+        column.data_type in ("date", "datetime", "timestamp", "time")
+        and re.search(r"current|now|local", column.default or "", re.IGNORECASE) is not None
+    )
+
+
+def _read(connection: Conn, database: str, name: str) -> Table:
+    table = read_table(connection, database, name)
+    if table is None:
+        raise OscError(f"{qualified(database, name)} has vanished: somebody dropped it. Nothing was swapped")
+    return table

@@ -1,0 +1,166 @@
+"""Measures the running engine and tells the reporter: phases, status, rates, and the figures of the result."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from osc.errors import Outcome
+from osc.progress.eta import RateMeter
+from osc.progress.report import CutOverAttempt, Phase, Reporter, Result, Status
+
+STATUS_EVERY_S = 0.25
+
+
+class Measured(Protocol):
+    """What the meter reads off the engine."""
+
+    @property
+    def rows_copied(self) -> int: ...
+    @property
+    def keys_reconciled(self) -> int: ...
+    @property
+    def rows_verified(self) -> int: ...
+    @property
+    def pending_keys(self) -> int: ...
+    @property
+    def chunk_rows(self) -> int: ...
+    @property
+    def chunk_ms(self) -> float: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def tail_lag_s(self) -> float | None: ...
+    @property
+    def throttled_by(self) -> str | None: ...
+
+
+class Meter:
+    """Used by the migration's own thread."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._began = time.monotonic()
+        self._phase: Phase | None = None
+        self._phase_began = self._began
+        self._spent_s: dict[Phase, float] = {}
+        self._engine: Measured | None = None
+        self._estimated_rows = 0
+        self._rate = RateMeter()
+        self._told_at = 0.0
+        self._waiting_for: str | None = None
+        self._throttled_by: str | None = None
+        self._verified_at: float | None = None
+
+    def attach(self, engine: Measured, estimated_rows: int) -> None:
+        """From now on there is an engine to measure."""
+        self._engine = engine
+        self._estimated_rows = estimated_rows
+
+    def phase(self, phase: Phase) -> None:
+        """The migration has come to that phase."""
+        if phase == self._phase:
+            return
+        now = time.monotonic()
+        if self._phase is not None:
+            self._spent_s[self._phase] = self._spent_s.get(self._phase, 0.0) + now - self._phase_began
+        self._phase, self._phase_began = phase, now
+        self._rate = RateMeter()
+        self._reporter.event("phase", phase=phase)
+        self.tick(at_once=True)
+
+    def waiting_for(self, what: str | None) -> None:
+        """What the phase waits for, if anything."""
+        self._waiting_for = what
+
+    def verified(self) -> None:
+        """Every row has been compared, as of now."""
+        self._verified_at = time.monotonic()
+
+    def cut_over_attempt(self, attempt: CutOverAttempt) -> None:
+        """An attempt at the swap has ended."""
+        self._reporter.event(
+            "cut_over_attempt",
+            number=attempt.number,
+            stall_ms=round(attempt.stall_ms, 1),
+            outcome=attempt.outcome,
+            reason=attempt.reason,
+        )
+
+    def tick(self, at_once: bool = False) -> None:
+        """Report the status, a few times a second at the most."""
+        now = time.monotonic()
+        if self._phase is None or (not at_once and now - self._told_at < STATUS_EVERY_S):
+            return
+        self._told_at = now
+        self._reporter.status(self._status(self._phase, now))
+        self._tell_of_throttling()
+
+    def _status(self, phase: Phase, now: float) -> Status:
+        engine = self._engine
+        if engine is None:
+            return Status(phase=phase, elapsed_s=now - self._began, waiting_for=self._waiting_for)
+        # The server's guess of the rows is often too low: never say that more than all was done.
+        total = max(self._estimated_rows, engine.rows_copied)
+        done = engine.rows_verified if phase == "verify" else engine.rows_copied
+        self._rate.update(done)
+        return Status(
+            phase=phase,
+            elapsed_s=now - self._began,
+            rows_copied=engine.rows_copied,
+            rows_estimated=total,
+            rate_rows_s=self._rate.rate,
+            eta_s=self._rate.eta_s(total) if phase in ("copy", "verify") else None,
+            workers=engine.workers,
+            chunk_rows=engine.chunk_rows,
+            chunk_ms=engine.chunk_ms,
+            pending_keys=engine.pending_keys,
+            keys_reconciled=engine.keys_reconciled,
+            tail_lag_s=engine.tail_lag_s,
+            rows_verified=engine.rows_verified,
+            verify_total=max(total, engine.rows_verified),
+            throttled_by=engine.throttled_by,
+            waiting_for=self._waiting_for,
+            proof_age_s=None if self._verified_at is None else now - self._verified_at,
+        )
+
+    def _tell_of_throttling(self) -> None:
+        reason = self._engine.throttled_by if self._engine is not None else None
+        if (reason is None) != (self._throttled_by is None):
+            self._reporter.event("unthrottled" if reason is None else "throttled", reason=reason or self._throttled_by)
+        self._throttled_by = reason
+
+    def result(
+        self,
+        *,
+        outcome: Outcome,
+        exit_code: int,
+        resumable: bool,
+        stall_ms: float | None,
+        attempts: tuple[CutOverAttempt, ...],
+        old_table: str | None,
+        error: str | None,
+        left_behind: tuple[str, ...],
+    ) -> Result:
+        """The migration's figures, at its end."""
+        now = time.monotonic()
+        if self._phase is not None:
+            self._spent_s[self._phase] = self._spent_s.get(self._phase, 0.0) + now - self._phase_began
+            self._phase_began = now
+        engine = self._engine
+        return Result(
+            outcome=outcome,
+            exit_code=exit_code,
+            resumable=resumable,
+            rows_copied=engine.rows_copied if engine else 0,
+            keys_reconciled=engine.keys_reconciled if engine else 0,
+            rows_verified=engine.rows_verified if engine else 0,
+            duration_s=round(now - self._began, 3),
+            copy_s=round(self._spent_s.get("copy", 0.0), 3),
+            verify_s=round(self._spent_s.get("verify", 0.0), 3),
+            cut_over_stall_ms=None if stall_ms is None else round(stall_ms, 1),
+            cut_over_attempts=attempts,
+            old_table=old_table,
+            error=error,
+            left_behind=left_behind,
+        )

@@ -1,0 +1,110 @@
+"""What the engine tells about a migration while it runs and at its end, as facts that any renderer can show.
+
+The engine knows only the `Reporter` protocol, and calls it from several threads. The one that it is given never makes
+it wait for a screen and never raises for lost output; the renderers behind that are called from one thread, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from osc.errors import Outcome
+
+JsonValue: TypeAlias = str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
+
+Phase = Literal["preflight", "prepare", "copy", "verify", "ready", "cut-over", "done"]
+"""`ready`: everything is verified and the swap waits, for a flag file or for whatever blocks it."""
+
+PHASES: tuple[Phase, ...] = ("preflight", "prepare", "copy", "verify", "ready", "cut-over", "done")
+"""In the order in which a migration goes through them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A migration at one moment."""
+
+    phase: Phase
+    elapsed_s: float
+    rows_copied: int = 0
+    rows_estimated: int | None = None
+    """What the server guesses for the whole table; None before it was asked."""
+    rate_rows_s: float = 0.0
+    """Of the phase at hand: rows copied a second, or verified."""
+    eta_s: float | None = None
+    """To the end of the phase at hand; None while nothing sensible can be said."""
+    workers: int = 0
+    chunk_rows: int = 0
+    chunk_ms: float = 0.0
+    """How long the latest chunks took."""
+    pending_keys: int = 0
+    """Keys seen in the binlog that are not reconciled yet."""
+    keys_reconciled: int = 0
+    tail_lag_s: float | None = None
+    """How far the binlog reader is behind; None while it does not run."""
+    rows_verified: int = 0
+    verify_total: int | None = None
+    throttled_by: str | None = None
+    """Why the copy is held back, or None when it is not."""
+    waiting_for: str | None = None
+    """What the phase waits for: a blocking transaction, the postpone flag file."""
+    proof_age_s: float | None = None
+    """Seconds since the last complete verification; None before the first."""
+
+
+AttemptOutcome = Literal["swapped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CutOverAttempt:
+    """One attempt at the swap."""
+
+    number: int
+    stall_ms: float
+    """From sending the lock request to the release: what a writer may have waited."""
+    outcome: AttemptOutcome
+    reason: str | None = None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a migration ended."""
+
+    outcome: Outcome
+    exit_code: int
+    resumable: bool = False
+    rows_copied: int = 0
+    keys_reconciled: int = 0
+    rows_verified: int = 0
+    duration_s: float = 0.0
+    copy_s: float = 0.0
+    verify_s: float = 0.0
+    cut_over_stall_ms: float | None = None
+    """Of the attempt that swapped; None when none did."""
+    cut_over_attempts: tuple[CutOverAttempt, ...] = ()
+    old_table: str | None = None
+    """The name under which the old table was kept; None when it was dropped or nothing was swapped."""
+    error: str | None = None
+    left_behind: tuple[str, ...] = ()
+    """Tables that the run made and that still exist, the old table not among them."""
+
+
+class Reporter(Protocol):
+    """Shows a migration to somebody. Every method may be called from any thread."""
+
+    def event(self, name: str, **fields: JsonValue) -> None:
+        """Something happened; the names and their fields are listed in docs/events.md."""
+
+    def status(self, status: Status) -> None:
+        """How it stands now; called a few times a second, whether or not anything changed."""
+
+    def warning(self, text: str) -> None:
+        """Something that the operator should know and that stops nothing."""
+
+    def finished(self, result: Result) -> None:
+        """It is over; called once, as the last report."""
+
+    def close(self) -> None:
+        """Give the terminal back. Harmless when called again."""

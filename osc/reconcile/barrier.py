@@ -1,0 +1,69 @@
+"""The barrier: commit a heartbeat, and wait for that commit to return.
+
+A binlog reader receives a transaction before its rows are visible: group commit writes and syncs the binlog, and semi-sync
+waits, before the engine commits. But engines commit in binlog order. So once the commit of a heartbeat returns, every
+transaction that had been received before the heartbeat was issued is visible to new reads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from osc.mysql.session import Conn
+from osc.mysql.steady import SteadySession
+from osc.state.table import StateTable
+
+REMEMBERED_BEATS = 1_000
+
+
+class Heartbeat:
+    """Commits heartbeats on a session of its own. Thread-safe."""
+
+    def __init__(self, session: SteadySession, state: StateTable) -> None:
+        self._session = session
+        self._state = state
+        self._lock = threading.Lock()
+        self._returned: dict[int, float] = {}
+        self._met: tuple[int, float] | None = None
+        self.commit_s = 0.0
+        """How long the latest heartbeat's commit took: what a commit costs on this server right now."""
+
+    def barrier(self) -> int:
+        """Commit a heartbeat; returns its counter once everything received before this call is visible.
+
+        Raises ServerLost when the server stays away.
+        """
+        with self._lock:
+            return self._session.run(self._beat)
+
+    def _beat(self, connection: Conn) -> int:
+        started = time.monotonic()
+        beat = self._state.beat(connection)
+        returned = time.monotonic()
+        self.commit_s = returned - started
+        self._returned[beat] = returned
+        if len(self._returned) > REMEMBERED_BEATS:
+            del self._returned[next(iter(self._returned))]
+        return beat
+
+    def seen(self, beat: int) -> None:
+        """The tail met this heartbeat in the binlog; often before its commit returns."""
+        self._met = (beat, time.monotonic())
+
+    @property
+    def lag_s(self) -> float | None:
+        """How far the tail is behind the server, in seconds; None before it has met the first heartbeat.
+
+        That is the time by which it met the latest one after its commit had returned, or, when a later one has been
+        committed that it has not met, the time since then.
+        """
+        if self._met is None:
+            return None
+        beat, met = self._met
+        took = max(0.0, met - self._returned.get(beat, met))
+        not_met = min((at for number, at in list(self._returned.items()) if number > beat), default=None)
+        return took if not_met is None else max(took, time.monotonic() - not_met)
+
+    def close(self) -> None:
+        self._session.close()

@@ -1,0 +1,127 @@
+"""The pending set: keys that changed in the original and are not yet reconciled in the ghost.
+
+Each key carries the number of the transaction in which it was first seen since it was last reconciled. The smallest of
+those numbers is where a resumed run must read the binlog from, so a key stays accounted for, whether it waits, is in a
+cycle or belongs to a prepared XA transaction, until it is settled: reconciled, or dropped for good.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+from osc.table.key import Key
+
+
+class PendingSet:
+    """Thread-safe: the tail adds, the reconciler takes and settles, verification watches."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting: dict[Key, int] = {}
+        # Keys given back by a cycle. Apart from _waiting, whose insertion order is that of the transactions.
+        self._held: dict[Key, int] = {}
+        self._in_cycle: dict[Key, int] = {}
+        self._prepared: dict[str, tuple[frozenset[Key], int]] = {}
+        self._watches: list[set[Key]] = []
+
+    def add(self, keys: Collection[Key], transaction: int) -> None:
+        """Keys of row events, received as part of that transaction."""
+        with self._lock:
+            waiting = self._waiting
+            for key in keys:
+                waiting.setdefault(key, transaction)
+            for watch in self._watches:
+                watch.update(keys)
+            self._changed.notify_all()
+
+    def prepare(self, xid: str, keys: Collection[Key], transaction: int) -> None:
+        """Keys of an XA transaction that is prepared: their rows become visible at its commit, or never."""
+        with self._lock:
+            known, first = self._prepared.get(xid, (frozenset[Key](), transaction))
+            self._prepared[xid] = (known | frozenset(keys), min(first, transaction))
+            for watch in self._watches:
+                watch.update(keys)
+
+    def decide(self, xid: str) -> None:
+        """The XA transaction was committed or rolled back: its keys may now be read."""
+        with self._lock:
+            keys, first = self._prepared.pop(xid, (frozenset[Key](), 0))
+            for key in keys:
+                self._held[key] = min(first, self._held.get(key, first))
+            for watch in self._watches:
+                watch.update(keys)
+            self._changed.notify_all()
+
+    def take(self) -> dict[Key, int]:
+        """All keys that wait, for one cycle; each must be settled or held before the next is taken."""
+        with self._lock:
+            assert not self._in_cycle, "the cycle before has keys that were neither settled nor held"
+            batch = self._waiting
+            self._waiting = {}
+            for key, first in self._held.items():
+                batch[key] = min(first, batch.get(key, first))
+            self._held = {}
+            self._in_cycle = dict(batch)
+            return batch
+
+    def settle(self, keys: Iterable[Key]) -> None:
+        """The keys of this cycle that were reconciled, or dropped because the copy will read them."""
+        with self._lock:
+            for key in keys:
+                del self._in_cycle[key]
+
+    def hold(self, keys: Iterable[Key] | None = None) -> None:
+        """Give keys of this cycle back, with their first transaction; all that are left of it by default."""
+        with self._lock:
+            for key in list(self._in_cycle) if keys is None else keys:
+                first = self._in_cycle.pop(key)
+                self._held[key] = min(first, self._held.get(key, first))
+
+    def oldest(self) -> int | None:
+        """The first transaction with a key that is not settled; None when there is none."""
+        with self._lock:
+            firsts = [first for _, first in self._prepared.values()]
+            firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle) if keys)
+            if self._waiting:
+                firsts.append(next(iter(self._waiting.values())))
+            return min(firsts, default=None)
+
+    def wait_for_keys(self, timeout_s: float) -> bool:
+        """Wait until there is a key to take; whether there is one."""
+        with self._lock:
+            return self._changed.wait_for(lambda: bool(self._waiting or self._held), timeout_s)
+
+    def __len__(self) -> int:
+        with self._lock:
+            prepared = sum(len(keys) for keys, _ in self._prepared.values())
+            return len(self._waiting) + len(self._held) + len(self._in_cycle) + prepared
+
+    # --- verification ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def watching(self) -> Iterator[set[Key]]:
+        """Inside, a set of all keys that are, or become, unsettled. Look into it with `touched`."""
+        with self._lock:
+            prepared = (keys for keys, _ in self._prepared.values())
+            watch: set[Key] = set().union(self._waiting, self._held, self._in_cycle, *prepared)
+            self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                self._watches = [other for other in self._watches if other is not watch]
+
+    def touched(self, watch: set[Key], keys: Collection[Key]) -> set[Key]:
+        """Those of the keys that were unsettled at some moment since the watch began."""
+        with self._lock:
+            return {key for key in keys if key in watch}
+
+    def unsettled(self, keys: Collection[Key]) -> set[Key]:
+        """Those of the keys that are not settled now."""
+        with self._lock:
+            prepared = [held for held, _ in self._prepared.values()]
+            places: list[Collection[Key]] = [self._waiting, self._held, self._in_cycle, *prepared]
+            return {key for key in keys if any(key in place for place in places)}

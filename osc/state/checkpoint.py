@@ -1,0 +1,93 @@
+"""A checkpoint: from where a resumed run copies and tails, and for which migration that is true."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from osc.table.key import Key, KeyValue
+from osc.tail.coordinate import Coordinate
+
+Stage = Literal["copy", "verify"]
+"""`copy`: rows above `low` may be missing in the ghost; `verify`: every row has been copied."""
+
+Json: TypeAlias = Mapping[str, object]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What must be the same for a checkpoint to be of use."""
+
+    alter: str
+    source: str
+    ghost: str
+    server: str
+
+    @staticmethod
+    def digest(text: str) -> str:
+        """A short digest of a statement or of a table's structure."""
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Every event before `coordinate` is reconciled, every row below `low` is copied."""
+
+    fingerprint: Fingerprint
+    coordinate: Coordinate
+    stage: Stage
+    low: Key | None
+    rows_copied: int
+    copy_s: float = 0.0
+    ghost_name: str = ""
+    """Where the ghost is: the sentry rename gives it another name for a moment."""
+
+    def to_json(self) -> dict[str, object]:
+        """As a JSON object; `from_json` is its inverse."""
+        return {
+            "format": FORMAT,
+            "fingerprint": {
+                "alter": self.fingerprint.alter,
+                "source": self.fingerprint.source,
+                "ghost": self.fingerprint.ghost,
+                "server": self.fingerprint.server,
+            },
+            "coordinate": self.coordinate.to_json(),
+            "stage": self.stage,
+            "low": None if self.low is None else [_value_to_json(value) for value in self.low],
+            "rows_copied": self.rows_copied,
+            "copy_s": self.copy_s,
+            "ghost_name": self.ghost_name,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Json) -> Checkpoint:
+        """Raises ValueError for a checkpoint that another version of the engine wrote."""
+        if stored.get("format") != FORMAT:
+            raise ValueError(f"a checkpoint of format {stored.get('format')!r}, and this version reads {FORMAT}")
+        marks = cast("Mapping[str, str]", stored["fingerprint"])
+        low = cast("list[object] | None", stored["low"])
+        return cls(
+            fingerprint=Fingerprint(marks["alter"], marks["source"], marks["ghost"], marks["server"]),
+            coordinate=Coordinate.from_json(cast("Mapping[str, object]", stored["coordinate"])),
+            stage=cast("Stage", stored["stage"]),
+            low=None if low is None else tuple(_value_from_json(value) for value in low),
+            rows_copied=cast("int", stored["rows_copied"]),
+            copy_s=cast("float", stored["copy_s"]),
+            ghost_name=cast("str", stored["ghost_name"]),
+        )
+
+
+def _value_to_json(value: KeyValue) -> object:
+    return {"hex": value.hex()} if isinstance(value, bytes) else value
+
+
+def _value_from_json(value: object) -> KeyValue:
+    if isinstance(value, dict):
+        return bytes.fromhex(value["hex"])
+    assert isinstance(value, int | str)
+    return value

@@ -1,0 +1,84 @@
+"""What an earlier run has left, and whether this one can go on with it."""
+
+from __future__ import annotations
+
+import pymysql
+
+from osc.errors import BinlogGone, ResumeRefused
+from osc.mysql.session import Conn, error_text
+from osc.mysql.sql import qualified
+from osc.options import Resume
+from osc.state.checkpoint import Checkpoint, Fingerprint
+from osc.state.table import StateTable
+from osc.table.facts import read_table
+from osc.table.names import Names
+from osc.tail.coordinate import require_available
+
+
+def resumable_checkpoint(
+    connection: Conn,
+    binlog_connection: Conn,
+    state: StateTable,
+    names: Names,
+    wanted: Fingerprint,
+    resume: Resume,
+    drop_what_cannot_be_resumed: bool,
+) -> Checkpoint | None:
+    """The checkpoint to go on from; None to start afresh, with whatever is left to be dropped first.
+
+    `wanted.ghost` is not compared; the checkpoint's own is compared with the ghost as it is. Raises ResumeRefused, with the
+    choices, when something is left that can neither be resumed nor, without being told, be dropped.
+    """
+    if resume == "never":
+        return None
+    why_not = "there is nothing to resume"
+    if state.is_ours(connection):
+        found = _judge(connection, binlog_connection, state, names, wanted)
+        if isinstance(found, Checkpoint):
+            return found
+        why_not = found
+        if why_not and not drop_what_cannot_be_resumed and resume == "auto":
+            raise ResumeRefused(
+                f"an earlier run left {qualified(names.database, names.ghost)} and {state.sql_name}, and this command cannot "
+                f"go on with them: {why_not}. Nothing was changed. Run the earlier command again to go on, or give "
+                "--resume=never to drop them and start afresh, or remove them with `osc cleanup`"
+            )
+    if resume == "require":
+        raise ResumeRefused(
+            f"--resume=require, but this command cannot go on with an earlier run: {why_not or 'it had not come far'}"
+        )
+    return None
+
+
+def _judge(
+    connection: Conn, binlog_connection: Conn, state: StateTable, names: Names, wanted: Fingerprint
+) -> Checkpoint | str:
+    """The checkpoint, or why it is of no use; an empty reason when the earlier run had not come to its first."""
+    try:
+        checkpoint = state.load(connection)
+    except (ValueError, KeyError, pymysql.err.MySQLError) as error:
+        text = error_text(error) if isinstance(error, pymysql.err.MySQLError) else str(error)
+        return f"its state cannot be read ({text})"
+    ghost = read_table(connection, names.database, names.ghost)
+    if checkpoint is None:
+        return ""
+    if ghost is None:
+        raise ResumeRefused(
+            f"an earlier run left {state.sql_name} but no ghost table: it may have swapped the tables just before it ended. "
+            f"Nothing was changed. Look whether {qualified(names.database, names.table)} has its new schema already and where "
+            f"the old table is ({qualified(names.database, names.old)}), then remove the state table with `osc cleanup`"
+        )
+    stored = checkpoint.fingerprint
+    if stored.alter != wanted.alter:
+        return "it was started with another ALTER"
+    if stored.source != wanted.source:
+        return f"{qualified(names.database, names.table)} has been altered since"
+    if stored.ghost != Fingerprint.digest(ghost.structure):
+        return "the ghost table has been altered since"
+    if stored.server != wanted.server:
+        return "it ran on another server"
+    try:
+        require_available(binlog_connection, checkpoint.coordinate)
+    except BinlogGone as error:
+        return str(error)
+    return checkpoint

@@ -1,0 +1,83 @@
+"""Making the ghost: an empty table like the original, with the user's `ALTER` run on it by the server itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pymysql
+
+from osc.errors import AlterSyntaxError, Refused
+from osc.mysql.server import Server
+from osc.mysql.session import Conn, error_code, error_text
+from osc.mysql.sql import qualified
+from osc.table.names import Names
+
+SYNTAX_ERRORS = frozenset({1064, 1149})
+
+ALTER_VARIABLES = {"sql_mode": "@@global.sql_mode", "time_zone": "@@global.time_zone"}
+"""The ALTER is read as the server itself would read it: its `sql_mode`, and its zone for a literal default of a TIMESTAMP."""
+
+
+def create_like(connection: Conn, names: Names) -> None:
+    """Create the empty ghost, still with the schema of the original."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"create table {qualified(names.database, names.ghost)} like {qualified(names.database, names.table)}"
+        )
+
+
+def alter_ghost(connection: Conn, names: Names, clauses: str) -> None:
+    """Run the clauses on the ghost. Raises AlterSyntaxError or Refused with the server's own message."""
+    statement = f"alter table {qualified(names.database, names.ghost)} {clauses}"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except pymysql.err.MySQLError as error:
+        text = error_text(error).replace(names.ghost, names.table)
+        if error_code(error) in SYNTAX_ERRORS:
+            raise AlterSyntaxError(f"the server cannot read the ALTER: {text}. Nothing was changed") from error
+        raise Refused(f"the server refuses the ALTER: {text}. The table is as it was") from error
+
+
+def constraint_names(connection: Conn, server: Server, names: Names) -> dict[str, str]:
+    """What `create table .. like` made of the names of the original's CHECK constraints.
+
+    MySQL gives them new ones, since they must be unique in a database; MariaDB keeps them, since there they belong to the
+    table. A constraint is recognised by its text; equal texts keep their order.
+    """
+    if server.is_mariadb:
+        return {}
+    old, new = (_checks(connection, names.database, table) for table in (names.table, names.ghost))
+    mapping: dict[str, str] = {}
+    for name, clause in old:
+        match = next((other for other in new if other[1] == clause), None)
+        if match is not None:
+            new.remove(match)
+            mapping[name] = match[0]
+    return mapping
+
+
+def _checks(connection: Conn, database: str, table: str) -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select c.constraint_name, c.check_clause from information_schema.check_constraints c"
+            " join information_schema.table_constraints t on t.constraint_schema = c.constraint_schema"
+            " and t.constraint_name = c.constraint_name"
+            " where t.table_schema = %s and t.table_name = %s and t.constraint_type = 'CHECK' order by 1",
+            (database, table),
+        )
+        return [(str(name), str(clause)) for name, clause in cursor.fetchall()]
+
+
+def drop_tables(connection: Conn, database: str, tables: list[str], noted: Callable[[str], None]) -> None:
+    """Drop those of the tables that exist, in this order, up to the first that can't be; `noted` is told why.
+
+    The state table belongs behind the ghost: while it is there, the ghost is known as this engine's.
+    """
+    for table in tables:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"drop table if exists {qualified(database, table)}")
+        except pymysql.err.MySQLError as error:
+            noted(f"{qualified(database, table)} could not be dropped: {error_text(error)}")
+            return

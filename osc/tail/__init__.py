@@ -1,0 +1,1 @@
+"""The binlog: coordinates, the stream, taking keys out of events."""

@@ -1,0 +1,1 @@
+"""The proof before the swap: every row of the ghost is what the original's row becomes, and there is no other."""

@@ -1,0 +1,83 @@
+"""A digest of a row, and one of a set of rows that does not depend on their order.
+
+A plain `bit_xor(crc32(row))` is blind to just the damage to look for: CRC-32 is affine, so values of equal length that were
+exchanged between two rows cancel out. Here each row's CRC is multiplied by one of its key before the XOR, which is not
+linear in the row. NULL flags and lengths are part of the digest, since `concat_ws` skips NULLs. Wide columns are hashed one
+by one: a concatenation beyond `max_allowed_packet` would be NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from osc.mysql.sql import quote
+from osc.table.facts import Column
+
+_NUMBERED = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit", "enum", "set"})
+_FLOATING = frozenset({"float", "double"})
+_PRINTED = frozenset({"decimal", "date", "datetime", "time"})
+_NARROW_TEXT = frozenset({"char", "varchar"})
+_NARROW_BYTES = frozenset({"binary", "varbinary"})
+_WIDE_TEXT = frozenset({"tinytext", "text", "mediumtext", "longtext"})
+_WIDE_BYTES = frozenset({"tinyblob", "blob", "mediumblob", "longblob"})
+
+
+def same_form(source: Column, ghost: Column) -> bool:
+    """Whether equal values of the two columns have equal digests, so that both tables can be asked directly.
+
+    True for the same type, a widened integer and a lengthened string of the same character set. Anything else is a
+    conversion, and only the server's own insert knows what comes out of it.
+    """
+    if (source.charset, source.collation) != (ghost.charset, ghost.collation):
+        return False
+    if source.column_type == ghost.column_type:
+        return True
+    integers = {"tinyint", "smallint", "mediumint", "int", "bigint"}
+    if {source.data_type, ghost.data_type} <= integers:
+        return source.is_unsigned == ghost.is_unsigned
+    return source.data_type == ghost.data_type and source.data_type in ("varchar", "varbinary")
+
+
+def row_digest(columns: Sequence[Column], key: Sequence[Column]) -> str:
+    """An integer expression over the row: different rows differ in it, but for one chance in 2^32."""
+    return f"crc32({_serialised(columns)}) * (crc32({_serialised(key)}) | 1)"
+
+
+def set_digest(row: str) -> str:
+    """The aggregate of the rows' digests: the same for the same set of rows in any order."""
+    return f"bit_xor({row})"
+
+
+def _serialised(columns: Sequence[Column]) -> str:
+    nulls = [f"isnull({quote(column.name)})" for column in columns if column.is_nullable]
+    lengths = [f"length({quote(column.name)})" for column in columns if _has_length(column)]
+    return f"concat_ws('#', {', '.join(nulls + lengths + [_value(column) for column in columns])})"
+
+
+def _has_length(column: Column) -> bool:
+    return column.data_type in _NARROW_TEXT | _NARROW_BYTES | _WIDE_TEXT | _WIDE_BYTES
+
+
+def _value(column: Column) -> str:
+    """The column's value, exactly, in a form that does not depend on the session."""
+    name = quote(column.name)
+    kind = column.data_type
+    if kind in _NUMBERED:
+        return f"{name} + 0"
+    if kind in _FLOATING:
+        # A FLOAT prints six digits; as a double it prints all that tell it from its neighbours.
+        return f"{name} * 1e0"
+    if kind == "timestamp":
+        # Seconds since the epoch: printed in local time, two of them are the same at the end of summer.
+        return f"unix_timestamp({name})"
+    if kind in _PRINTED or kind in _NARROW_BYTES:
+        return name
+    if kind in _NARROW_TEXT:
+        return f"cast({name} as binary)"
+    if kind in _WIDE_TEXT:
+        return f"crc32(cast({name} as binary))"
+    if kind in _WIDE_BYTES:
+        return f"crc32({name})"
+    if kind == "json":
+        return f"crc32(cast({name} as char))"
+    return f"crc32(hex({name}))"

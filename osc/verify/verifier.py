@@ -1,0 +1,181 @@
+"""Verification: every range of both tables compared, every difference explained, or the migration stops.
+
+A difference is explained when its key has an event that was not reconciled yet while the two tables were read. To know
+that, the tail must first have passed a heartbeat issued after the reading. An explained key is inconclusive: its range is
+compared again. What stays inconclusive because it never rests is compared under the swap's lock, where nothing moves.
+Only a difference that no event explains, twice, stops the migration.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from osc.control.stop import StopRequest
+from osc.copy.ranges import RangeDispatcher, one_key
+from osc.copy.sizing import ChunkSizer
+from osc.errors import DifferencesFound, Stalled
+from osc.mysql.session import Conn, Sessions
+from osc.mysql.steady import SteadySession
+from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.conflicts import owner_of_duplicate, unique_conflict
+from osc.reconcile.pending import PendingSet
+from osc.reconcile.watermarks import Watermarks
+from osc.table.facts import Index
+from osc.table.key import Key
+from osc.table.ranges import Range
+from osc.threads import OwnedThread
+from osc.verify.compare import Comparison
+
+RANGE_TARGET_S = 0.1
+ROUNDS = 8
+"""How often a range with inconclusive keys is compared before those are left for the swap's lock."""
+SETTLE_TIMEOUT_S = 5.0
+TAIL_TIMEOUT_S = 60.0
+
+
+class Verifier:
+    """Compares the whole of both tables with several workers."""
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        sessions: Sessions,
+        pending: PendingSet,
+        heartbeat: Heartbeat,
+        tail_has_met: Callable[[int, float], bool],
+        gate: Callable[[], None],
+        stop: StopRequest,
+        workers: int,
+        session_variables: Mapping[str, str],
+        stricter: Sequence[Index],
+    ) -> None:
+        """`stricter`: unique indexes of the ghost that the original does not have in the same form."""
+        self._comparison = comparison
+        self._sessions = sessions
+        self._pending = pending
+        self._heartbeat = heartbeat
+        self._tail_has_met = tail_has_met
+        self._gate = gate
+        self._stop = stop
+        self._session_variables = session_variables
+        self._stricter = stricter
+        # Ranges of its own: what is being copied has nothing to do with what is being compared.
+        self._watermarks = Watermarks(compares=False, may_drop=False)
+        self._dispatcher = RangeDispatcher(comparison.projection, self._watermarks)
+        self._end_is_verified = False
+        self._sizer = ChunkSizer(RANGE_TARGET_S)
+        self._lock = threading.Lock()
+        self.rows = 0
+        self.inconclusive: set[Key] = set()
+        """Keys that never rested; to be compared under the swap's lock."""
+        self.threads = [OwnedThread(f"verify-{number}", self._work) for number in range(1, workers + 1)]
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def _work(self) -> None:
+        session = SteadySession(
+            self._sessions,
+            "read for verification",
+            self._stop,
+            variables=self._session_variables,
+            prepare=self._comparison.prepare,
+        )
+        projection = self._comparison.projection
+        try:
+            while True:
+                self._gate()
+                asked_for = self._sizer.rows
+                span = self._dispatcher.next(
+                    lambda statement: session.run(lambda c: one_key(c, projection, statement)), asked_for
+                )
+                if span is None:
+                    return self._verify_rest(session)
+                if span.last is not None:
+                    self._end_is_verified = True
+                # Open-ended, the final range also finds rows that only the ghost has, behind the last of the original.
+                self._verify(session, span if span.last is None else Range(span.number, span.start), asked_for)
+        finally:
+            session.close()
+
+    def _verify_rest(self, session: SteadySession) -> None:
+        """Where no final range was handed out, the original being empty from there on: the ghost must be so as well."""
+        with self._lock:
+            if self._end_is_verified:
+                return
+            self._end_is_verified = True
+        self._verify(session, Range(0, self._watermarks.high), 0)
+
+    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> None:
+        started = time.monotonic()
+        expected = session.run(lambda connection: self._comparison.source_sum(connection, span))
+        found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
+        took_s = time.monotonic() - started
+        if expected == found:
+            self._sizer.took(asked_for, took_s)
+        else:
+            # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
+            self._sizer.took(asked_for, max(took_s, 2 * RANGE_TARGET_S))
+            self._examine(session, span)
+        with self._lock:
+            self.rows += found.rows
+
+    def _examine(self, session: SteadySession, span: Range) -> None:
+        """Narrow a differing range down to keys, until every difference is explained and gone, or is real."""
+        hot, unexplained = self._look(lambda c: self._comparison.differing_in_range(c, span), session)
+        for _ in range(ROUNDS):
+            if unexplained:
+                self._confirm(session, unexplained)
+            if not hot:
+                return
+            self._wait_until_settled(hot)
+            again = sorted(hot)
+            hot, unexplained = self._look(lambda c: self._comparison.differing_keys(c, again), session)  # noqa: B023
+        with self._lock:
+            self.inconclusive |= hot
+
+    def _look(self, find: Callable[[Conn], set[Key]], session: SteadySession) -> tuple[set[Key], set[Key]]:
+        """The keys that differ: those that an event explains, and those that none does."""
+        with self._pending.watching() as watch:
+            differing = session.run(find)
+            if not differing:
+                return set(), set()
+            beat = self._heartbeat.barrier()
+            if not self._tail_has_met(beat, TAIL_TIMEOUT_S):
+                raise Stalled(f"the binlog reader did not reach a heartbeat within {TAIL_TIMEOUT_S:.0f} s")
+            explained = self._pending.touched(watch, differing)
+        return explained, differing - explained
+
+    def _confirm(self, session: SteadySession, keys: set[Key]) -> None:
+        ordered = sorted(keys)[:1_000]
+        _, unexplained = self._look(lambda c: self._comparison.differing_keys(c, ordered), session)
+        if unexplained:
+            session.run(lambda c: self._explain_by_unique_index(c, sorted(unexplained)))
+            raise differences(self._comparison, unexplained, len(keys))
+
+    def _explain_by_unique_index(self, connection: Conn, keys: Sequence[Key]) -> None:
+        """Raise UniqueConflict when one of the keys has no row because another row has its value."""
+        for key in keys[:10]:
+            found = owner_of_duplicate(connection, self._comparison.projection, self._stricter, [key])
+            if found is not None:
+                raise unique_conflict(self._comparison.projection, found[0], key, found[1])
+
+    def _wait_until_settled(self, keys: set[Key]) -> None:
+        waited_s = 0.0
+        while self._pending.unsettled(keys) and waited_s < SETTLE_TIMEOUT_S:
+            self._stop.wait(0.05)
+            self._stop.check()
+            waited_s += 0.05
+
+
+def differences(comparison: Comparison, keys: set[Key], count: int) -> DifferencesFound:
+    """The error that names the first differing keys."""
+    shown = [comparison.projection.key.row_text(key) for key in sorted(keys)[:10]]
+    return DifferencesFound(
+        f"{count} row(s) of {comparison.projection.ghost_table} differ from what {comparison.projection.source_table} "
+        f"should become, and no change in the binlog explains it: {', '.join(shown)}. The original is untouched and "
+        "nothing was swapped. Somebody may have written to the ghost table; look at these keys in both tables"
+    )
