@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pymysql
 
 from osc.control.stop import StopRequest
+from osc.copy.indexes import IndexBuilder
 from osc.copy.sizing import ChunkSizer
 from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
@@ -31,6 +32,7 @@ from osc.reconcile.xa import DecidedTransactions
 from osc.state.checkpoint import Checkpoint, Fingerprint, Stage
 from osc.state.table import StateTable
 from osc.state.writer import GhostWriter
+from osc.table.deferred import NO_DEFERRED, DeferredIndexes
 from osc.table.facts import Index, Table
 from osc.table.key import Key
 from osc.table.names import Names
@@ -65,8 +67,6 @@ class TablePair:
     """Unique indexes of the ghost that the original does not enforce in the same form."""
     has_other_unique: bool
     """Whether the ghost has any unique index but the migration key."""
-    structures: tuple[str, str]
-    """Of the original and of the ghost, to be found unchanged at the swap."""
     session_variables: Mapping[str, str]
     """On top of the pinned ones, in every session that copies, reconciles or compares."""
 
@@ -83,6 +83,7 @@ class Beginning:
     """The largest key in the ghost when a resumed run began."""
     rows_copied: int = 0
     copy_s: float = 0.0
+    deferred: DeferredIndexes = NO_DEFERRED
     resumed_at: Coordinate | None = None
     """The end of the binlog when an earlier run was resumed."""
 
@@ -158,6 +159,15 @@ class Engine:
             stop,
             options.workers,
         )
+        self.indexes = IndexBuilder(
+            sessions,
+            names.database,
+            names.ghost,
+            beginning.deferred,
+            self.reconciler,
+            stop,
+            options.default_retries,
+        )
         self.verifier: Verifier | None = None
 
     def _steady(self, purpose: str, variables: Mapping[str, str] | None = None) -> SteadySession:
@@ -204,15 +214,17 @@ class Engine:
             self._stage = "verify"
             self.save_checkpoint()
 
-    def verify(self, while_waiting: Callable[[], None]) -> Verifier:
-        """Compare all rows of both tables. Raises DifferencesFound."""
+    def verify(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> Verifier:
+        """Compare all rows of both tables, and build the deferred indexes beside it. Raises DifferencesFound."""
+        if self._beginning.deferred.definitions:
+            self.indexes.start()
         verifier = Verifier(
             self._pair.comparison,
             self._sessions,
             self.pending,
             self.heartbeat,
             self.tail.wait_for_heartbeat,
-            self.gate.pass_through,
+            self._pass_verification_gate,
             self._stop,
             self._options.workers,
             self._pair.session_variables,
@@ -221,7 +233,15 @@ class Engine:
         self.verifier = verifier
         verifier.start()
         join_all(verifier.threads, while_waiting)
+        if self.indexes.thread.is_started:
+            announce(self.indexes.what)
+            join_all([self.indexes.thread], while_waiting)
+            announce(None)
         return verifier
+
+    def _pass_verification_gate(self) -> None:
+        self.indexes.wait_while_held()
+        self.gate.pass_through()
 
     def handover(self) -> Handover:
         """What is left to do under the lock."""
@@ -232,7 +252,7 @@ class Engine:
             self._state,
             self._beginning.epoch,
             self.tail.wait_for_heartbeat,
-            self._pair.structures,
+            self._fingerprint,
         )
         return self._handover
 
@@ -262,6 +282,7 @@ class Engine:
         """Raise what a thread has died of, and Interrupted when the run is to stop. Saves a checkpoint now and then."""
         self.tail.raise_if_dead()
         self.reconciler.thread.raise_if_dead()
+        self.indexes.thread.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -290,6 +311,7 @@ class Engine:
             low=self.watermarks.low,
             rows_copied=self.rows_copied,
             copy_s=self._beginning.copy_s,
+            deferred=self._beginning.deferred,
         )
         self._checkpoints.run(lambda connection: self._state.save(connection, checkpoint, self._beginning.epoch))
         self._saved_at = time.monotonic()
@@ -339,6 +361,7 @@ class Engine:
     def close(self) -> None:
         """End every thread and session. What a thread died of is not raised again here."""
         self._stop.request("the run has ended")
+        self.indexes.close()
         for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
             if thread.is_started:
                 thread.join()

@@ -171,7 +171,7 @@ class Migration:
             engine.copy_rows(check)
             copied_at = self._server_now()
             self._phase("verify")
-            verifier = engine.verify(check)
+            verifier = engine.verify(check, self.meter.waiting_for)
             self.meter.verified()
             self._swap(prepared, engine, check, copied_at, verifier.inconclusive)
             doubt = engine.prove_swap()
@@ -412,6 +412,7 @@ class Migration:
             key=prepared.pair.projection.key.text,
             ghost=self.looked.names.ghost,
             resumed=prepared.beginning.is_resumed,
+            deferred_indexes=list(prepared.beginning.deferred.names),
         )
 
     def _server_now(self) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from osc.table.deferred import DeferIndexes
+
 Resume = Literal["auto", "require", "never"]
 """`auto` goes on from a checkpoint when there is one; `require` refuses to start afresh; `never` to go on."""
 
@@ -28,6 +30,8 @@ class MigrationOptions:
     """Rows in the first chunk and the most in any; None leaves both to the engine."""
     chunk_target_ms: int = DEFAULT_CHUNK_TARGET_MS
     """How long a chunk should take; its size follows."""
+    defer_indexes: DeferIndexes = "auto"
+    """Whether the ghost's secondary indexes are built after the copy."""
     replica_server_id: int | None = None
     """The id under which the binlog is read; None picks one at random."""
     drop_old_table: bool = False

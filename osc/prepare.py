@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from osc.copy.indexes import end_builds
 from osc.copy.ranges import one_key
 from osc.cutover.names import restore_names
 from osc.engine import Beginning, TablePair
 from osc.errors import OscError, Refused
+from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.sql import qualified
@@ -20,6 +22,7 @@ from osc.state.checkpoint import Fingerprint
 from osc.state.leftovers import resumable_checkpoint
 from osc.state.table import StateTable
 from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, stricter_indexes
+from osc.table.deferred import NO_DEFERRED, DeferredIndexes, deferrable, drop_deferred, wants_deferring
 from osc.table.facts import Column, Table, read_table
 from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, create_like, drop_tables
 from osc.table.names import Names, decorated
@@ -76,6 +79,7 @@ def prepare_tables(
                 _drop(connection, names.database, [names.old], note)
             if options.initially_drop_ghost:
                 note("--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)")
+            end_builds(connection, names.database, names.ghost)
             epoch = raise_epoch(sessions, state)
             pair = _pair(connection, sessions.server, names, source, alter)
             return Prepared(
@@ -89,6 +93,7 @@ def prepare_tables(
                     guard=one_key(connection, pair.projection, pair.projection.last_ghost_key()),
                     rows_copied=checkpoint.rows_copied,
                     copy_s=checkpoint.copy_s,
+                    deferred=checkpoint.deferred,
                     resumed_at=current_coordinate(binlog_connection, binlog.server),
                 ),
                 checkpoint.fingerprint,
@@ -96,11 +101,14 @@ def prepare_tables(
         _drop_leftovers(connection, names, state, options, note)
         try:
             pair = _make(connection, sessions.server, names, source, alter, state, note)
+            whole = _read(connection, names.database, names.ghost)
+            deferred = _defer_indexes(connection, names, source, whole, options)
         except BaseException:
             drop_tables(connection, names.database, [names.ghost, names.state], note)
             raise
-        beginning = Beginning(raise_epoch(sessions, state), current_coordinate(binlog_connection, binlog.server))
-        ghost = _read(connection, names.database, names.ghost)
+        beginning = Beginning(
+            raise_epoch(sessions, state), current_coordinate(binlog_connection, binlog.server), deferred=deferred
+        )
         # From the coordinate on, the tail would hear of it.
         if _read(connection, names.database, names.table).structure != source.structure:
             drop_tables(connection, names.database, [names.ghost, names.state], note)
@@ -112,7 +120,7 @@ def prepare_tables(
             pair,
             state,
             beginning,
-            Fingerprint(wanted.alter, wanted.source, Fingerprint.digest(ghost.structure), wanted.server),
+            Fingerprint(wanted.alter, wanted.source, Fingerprint.digest(whole.structure), wanted.server),
         )
     finally:
         connection.close()
@@ -181,6 +189,18 @@ def _make(
     return _pair(connection, server, names, source, alter)
 
 
+def _defer_indexes(
+    connection: Conn, names: Names, source: Table, ghost: Table, options: MigrationOptions
+) -> DeferredIndexes:
+    """Take from the empty ghost the indexes that are better built after the copy; returns them."""
+    found = deferrable(ghost)
+    if not found.definitions or not wants_deferring(options.defer_indexes, source, binlog_readers(connection)):
+        return NO_DEFERRED
+    drop_deferred(connection, names.database, names.ghost, found)
+    bare = _read(connection, names.database, names.ghost)
+    return replace(found, bare=Fingerprint.digest(bare.structure))
+
+
 def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: AlterStatement) -> TablePair:
     """How rows go from one table to the other, read back from the ghost that the server made."""
     ghost = _read(connection, names.database, names.ghost)
@@ -209,7 +229,6 @@ def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: 
         comparison=Comparison(projection, source, ghost),
         stricter=tuple(stricter_indexes(source, ghost, key, mapping.source_of)),
         has_other_unique=bool(other_unique_indexes(ghost, key)),
-        structures=(source.structure, ghost.structure),
         session_variables=_session_variables(names, mapping, key),
     )
 

@@ -41,6 +41,7 @@ from osc.progress.output import Output
 from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
+from osc.table.deferred import DeferIndexes
 
 F = TypeVar("F", bound=Callable[..., object])
 OutputKind = Literal["text", "json"]
@@ -88,6 +89,15 @@ _OPTIONS = (
         type=click.IntRange(10, 100_000),
         metavar="ROWS",
         help="Rows of the first chunk, and the most of any.  [default: measured]",
+    ),
+    option(
+        _PACE,
+        "--defer-indexes",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Build the secondary indexes after the copy, in one statement. auto: for a large table that no replica follows,"
+        " since a replica falls behind for as long as the build takes.",
     ),
     option(_PACE, "--throttle-flag-file", type=_FILE, metavar="PATH", help="The copy pauses while this file exists."),
     option(_PACE, "--throttle-additional-flag-file", type=_FILE, metavar="PATH", help="The same, for a second one."),
@@ -307,6 +317,7 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         alter=alter,
         workers=cast(int, values["workers"]),
         chunk_size=cast("int | None", values["chunk_size"]),
+        defer_indexes=cast("DeferIndexes", values["defer_indexes"]),
         chunk_target_ms=cast(int, values["chunk_target_ms"]),
         replica_server_id=cast("int | None", values["replica_server_id"]),
         drop_old_table=bool(values["drop_old_table"]),

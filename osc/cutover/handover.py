@@ -23,6 +23,7 @@ from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
 from osc.reconcile.applier import Applier
 from osc.reconcile.pending import PendingSet
+from osc.state.checkpoint import Fingerprint
 from osc.state.table import StateTable
 from osc.table.facts import structure_of
 from osc.table.key import Key
@@ -68,16 +69,16 @@ class Handover:
         state: StateTable,
         epoch: int,
         tail_has_met: Callable[[int, float], bool],
-        structures: tuple[str, str],
+        fingerprint: Fingerprint,
     ) -> None:
-        """`structures`: of the original and of the ghost, as they were verified (`structure_of`)."""
+        """`fingerprint` has the structures of the original and of the complete ghost."""
         self._pending = pending
         self._applier = applier
         self._comparison = comparison
         self._state = state
         self._epoch = epoch
         self._tail_has_met = tail_has_met
-        self._structures = structures
+        self._structures = (fingerprint.source, fingerprint.ghost)
         self.beat = 0
         """The heartbeat of the latest attempt."""
 
@@ -126,7 +127,7 @@ class Handover:
             with connection.cursor() as cursor:
                 cursor.execute(f"show create table {name}")
                 row = cursor.fetchone()
-            if row is None or structure_of(str(row[1])) != expected:
+            if row is None or Fingerprint.digest(structure_of(str(row[1]))) != expected:
                 raise TableChanged(
                     f"{name} no longer has the structure that was verified: somebody altered it. Nothing was swapped; the "
                     "original is in place, as that somebody left it. Run `osc cleanup` and start again"

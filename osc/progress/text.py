@@ -142,6 +142,8 @@ def event_lines(name: str, fields: Mapping[str, JsonValue]) -> list[str]:
             key = f", by its key {_listed(fields['key'])}" if fields.get("key") else ""
             lines = [f"{verb} {fields.get('database')}.{fields.get('table')}{server}{key}"]
             lines += [f"alter: {fields['alter']}"] if fields.get("alter") else []
+            deferred = fields.get("deferred_indexes")
+            lines += [f"indexes built after the copy: {_listed(deferred)}"] if deferred else []
         case "preflight":
             findings = fields.get("findings")
             listed = findings if isinstance(findings, Sequence) and not isinstance(findings, str) else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+from osc.table.deferred import NO_DEFERRED, DeferredIndexes
 from osc.table.key import Key, KeyValue
 from osc.tail.coordinate import Coordinate
 
@@ -43,8 +44,8 @@ class Checkpoint:
     low: Key | None
     rows_copied: int
     copy_s: float = 0.0
-    ghost_name: str = ""
-    """Where the ghost is: the sentry rename gives it another name for a moment."""
+    deferred: DeferredIndexes = NO_DEFERRED
+    """The indexes that the ghost gets after the copy."""
 
     def to_json(self) -> dict[str, object]:
         """As a JSON object; `from_json` is its inverse."""
@@ -61,7 +62,7 @@ class Checkpoint:
             "low": None if self.low is None else [_value_to_json(value) for value in self.low],
             "rows_copied": self.rows_copied,
             "copy_s": self.copy_s,
-            "ghost_name": self.ghost_name,
+            "deferred": {"definitions": list(self.deferred.definitions), "bare": self.deferred.bare},
         }
 
     @classmethod
@@ -71,6 +72,7 @@ class Checkpoint:
             raise ValueError(f"a checkpoint of format {stored.get('format')!r}, and this version reads {FORMAT}")
         marks = cast("Mapping[str, str]", stored["fingerprint"])
         low = cast("list[object] | None", stored["low"])
+        deferred = cast("Mapping[str, object]", stored["deferred"])
         return cls(
             fingerprint=Fingerprint(marks["alter"], marks["source"], marks["ghost"], marks["server"]),
             coordinate=Coordinate.from_json(cast("Mapping[str, object]", stored["coordinate"])),
@@ -78,7 +80,7 @@ class Checkpoint:
             low=None if low is None else tuple(_value_from_json(value) for value in low),
             rows_copied=cast("int", stored["rows_copied"]),
             copy_s=cast("float", stored["copy_s"]),
-            ghost_name=cast("str", stored["ghost_name"]),
+            deferred=DeferredIndexes(tuple(cast("list[str]", deferred["definitions"])), cast("str", deferred["bare"])),
         )
 
 
