@@ -22,8 +22,7 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.cutover.blockers import (
-    DEFINITION_LOCK,
-    definition_lock,
+    defines,
     is_renaming,
     old_snapshots,
     prepared_transactions,
@@ -61,7 +60,7 @@ from osc.prepare import Prepared, prepare_tables
 from osc.progress.meter import Meter
 from osc.progress.report import Phase, Reporter, Result
 from osc.state.table import SENTRY_COMMENT, table_comment
-from osc.table.ghost import drop_tables
+from osc.table.ghost import drop_tables, existing
 from osc.table.names import Names
 
 log = logging.getLogger(__name__)
@@ -208,10 +207,13 @@ class Migration:
         projection = prepared.pair.projection
         listed_before = set(session.run(prepared_transactions))
         try:
-            while session.run(lambda c: definition_lock(c, qualified(names.database, names.state))):
-                self.meter.waiting_for(DEFINITION_LOCK)
+
+            def define(what: Callable[[Conn], None]) -> str | None:
+                return session.run(lambda c: defines(c, qualified(names.database, names.state), what))
+
+            while (why := define(lambda c: prepare_ghost(c, self.sessions.server, projection))) is not None:
+                self.meter.waiting_for(why)
                 check()
-            session.run(lambda c: prepare_ghost(c, self.sessions.server, projection))
 
             def look_for_blockers(connection: Conn) -> list[str]:
                 own = self.sessions.connection_ids
@@ -220,14 +222,13 @@ class Migration:
                 found += old_snapshots(connection, copied_at, own)
                 if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
                     found.append(f"the name {names.old}, which is taken: rename or drop that table")
-                if not found and definition_lock(connection, qualified(names.database, names.state)):
-                    found.append(DEFINITION_LOCK)
-                if not found:
-                    carry_auto_increment(connection, projection)
                 return found
 
             def blockers() -> list[str]:
-                return session.run(look_for_blockers)
+                found = session.run(look_for_blockers)
+                if not found and (why := define(lambda c: carry_auto_increment(c, projection))) is not None:
+                    found.append(why)
+                return found
 
             self.cut_over = CutOver(
                 swap=self._way_to_swap(prepared, engine),
@@ -328,13 +329,7 @@ class Migration:
         assert self.looked is not None
         connection = self.sessions.open("look at what is left")
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "select table_name from information_schema.tables where table_schema = %s and table_name in %s",
-                    (self.looked.names.database, tables),
-                )
-                found = {str(row[0]) for row in cursor.fetchall()}
-            return [table for table in tables if table in found]
+            return existing(connection, self.looked.names.database, tables)
         finally:
             connection.close()
 

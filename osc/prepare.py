@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import pymysql
+
 from osc.copy.indexes import end_builds
 from osc.copy.ranges import one_key
+from osc.cutover.blockers import DEFINITION_LOCK
 from osc.cutover.names import restore_names
 from osc.engine import Beginning, TablePair
 from osc.errors import OscError, Refused
 from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement
@@ -30,6 +33,9 @@ from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
 from osc.tail.coordinate import current_coordinate
 from osc.verify.compare import Comparison
+
+DEFINE_WAIT_S = 15
+"""How long to wait for a lock that keeps tables from being made: a backup's may be held for hours."""
 
 EPOCH_WAIT_S = 60
 """How long to wait for a transaction of an earlier run that the server has not given up yet."""
@@ -58,7 +64,28 @@ def prepare_tables(
 
     Raises Refused and its kin when the server does not want the ALTER or nothing can be resumed; then nothing is left.
     """
-    connection = sessions.open("make the ghost table", {**ALTER_VARIABLES, "lock_wait_timeout": str(EPOCH_WAIT_S)})
+    try:
+        return _prepare(sessions, binlog, names, source, alter, options, note)
+    except pymysql.err.OperationalError as error:
+        if error_code(error) != LOCK_WAIT_TIMEOUT:
+            raise
+        raise Refused(
+            f"the tables of the migration of {qualified(names.database, names.table)} cannot be made: for longer than "
+            f"{DEFINE_WAIT_S} s somebody has been using one of them, or has held {DEFINITION_LOCK} ({error_text(error)}). "
+            "Nothing was copied. Run the command again when that has ended"
+        ) from error
+
+
+def _prepare(
+    sessions: Sessions,
+    binlog: Sessions,
+    names: Names,
+    source: Table,
+    alter: AlterStatement,
+    options: MigrationOptions,
+    note: Callable[[str], None],
+) -> Prepared:
+    connection = sessions.open("make the ghost table", {**ALTER_VARIABLES, "lock_wait_timeout": str(DEFINE_WAIT_S)})
     binlog_connection = binlog.open("read the binlog's coordinate")
     state = StateTable(names.database, names.state)
     try:

@@ -19,7 +19,9 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            print(self.format(record), file=sys.stderr, flush=True)
+            # In one piece: others write there as well, each from a thread of its own.
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
         except OSError:
             # There is nowhere left to tell it.
             self.setLevel(logging.CRITICAL + 1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import pymysql
 
-from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code
+from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code, error_text
 from osc.mysql.transactions import ask_for_sessions
 from osc.state.table import STATE_COMMENT
 
@@ -66,6 +66,23 @@ def definition_lock(connection: Conn, state_table: str) -> bool:
                 raise
             return True
     return False
+
+
+def defines(connection: Conn, state_table: str, define: Callable[[Conn], None]) -> str | None:
+    """Define something about the ghost; what is in the way when the server did not get the lock for it in time.
+
+    Nothing is asked of the ghost while nobody may define tables, but such a lock may come in between, and a transaction
+    that has read the ghost keeps it from being altered as well.
+    """
+    if definition_lock(connection, state_table):
+        return DEFINITION_LOCK
+    try:
+        define(connection)
+    except pymysql.err.OperationalError as error:
+        if error_code(error) != LOCK_WAIT_TIMEOUT:
+            raise
+        return f"somebody who uses the ghost table, or {DEFINITION_LOCK}: {error_text(error)}"
+    return None
 
 
 def is_renaming(connection: Conn) -> bool:

@@ -7,20 +7,23 @@ gives ids out again that deleted rows had.
 from __future__ import annotations
 
 import json
+import logging
+
+import pymysql
 
 from osc.mysql.names import folded
 from osc.mysql.server import Server
-from osc.mysql.session import Conn
+from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn
 from osc.mysql.sql import quote
 from osc.table.facts import read_table
 from osc.table.projection import Projection
 
+log = logging.getLogger(__name__)
+
 
 def prepare_ghost(connection: Conn, server: Server, projection: Projection) -> None:
-    """Fresh statistics, the histograms and the `AUTO_INCREMENT` of the original."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"analyze table {projection.ghost_table}")
-        cursor.fetchall()
+    """Fresh statistics, the histograms and the `AUTO_INCREMENT` of the original. Raises a lock wait timeout."""
+    _analyze(connection, f"analyze table {projection.ghost_table}")
     if not server.is_mariadb:
         _carry_histograms(connection, projection)
     carry_auto_increment(connection, projection)
@@ -57,9 +60,21 @@ def _carry_histograms(connection: Conn, projection: Projection) -> None:
         if ghost_column is not None:
             facts = histogram if isinstance(histogram, dict) else json.loads(histogram)
             buckets = int(facts.get("number-of-buckets-specified", 100))
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    f"analyze table {projection.ghost_table} update histogram on {quote(ghost_column)}"
-                    f" with {buckets} buckets"
-                )
-                cursor.fetchall()
+            _analyze(
+                connection,
+                f"analyze table {projection.ghost_table} update histogram on {quote(ghost_column)} with {buckets} buckets",
+            )
+
+
+def _analyze(connection: Conn, statement: str) -> None:
+    """The server tells of a failure in the rows of its answer, and raises nothing (seen, with a backup lock)."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        answers = [(str(row[2]).lower(), str(row[3])) for row in cursor.fetchall()]
+    for kind, text in answers:
+        if kind != "error":
+            continue
+        if text.startswith("Lock wait timeout"):
+            raise pymysql.err.OperationalError(LOCK_WAIT_TIMEOUT, text)
+        # A column that has become unique has no histogram, for one.
+        log.info("%s: %s", statement, text)

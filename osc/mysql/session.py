@@ -59,6 +59,8 @@ PINNED: Mapping[str, str] = {
     "net_read_timeout": "120",
     "net_write_timeout": "120",
     "information_schema_stats_expiry": "0",
+    # ANALYZE TABLE tells of errors in words only.
+    "lc_messages": "'en_US'",
     # A generated invisible primary key is a column like any other to a copy.
     "show_gipk_in_create_table_and_information_schema": "1",
     # A copy reads while others write: MariaDB 11.8 would fail it with "Record has changed since last read" (1020).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pymysql
 
@@ -69,12 +69,25 @@ def _checks(connection: Conn, database: str, table: str) -> list[tuple[str, str]
         return [(str(name), str(clause)) for name, clause in cursor.fetchall()]
 
 
+def existing(connection: Conn, database: str, tables: Sequence[str]) -> list[str]:
+    """Those of the tables that there are, in the same order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select table_name from information_schema.tables where table_schema = %s and table_name in %s",
+            (database, tuple(tables)),
+        )
+        # With lower_case_table_names=1 the server keeps them in lower case.
+        found = {str(row[0]).lower() for row in cursor.fetchall()}
+    return [table for table in tables if table.lower() in found]
+
+
 def drop_tables(connection: Conn, database: str, tables: list[str], noted: Callable[[str], None]) -> None:
     """Drop those of the tables that exist, in this order, up to the first that can't be; `noted` is told why.
 
     The state table belongs behind the ghost: while it is there, the ghost is known as this engine's.
     """
-    for table in tables:
+    # A backup lock lets `drop table if exists` wait for a table that is not there.
+    for table in existing(connection, database, tables):
         try:
             with connection.cursor() as cursor:
                 cursor.execute(f"drop table if exists {qualified(database, table)}")

@@ -82,14 +82,15 @@ def test_the_handlers_of_before_are_back_afterwards() -> None:
 
 def test_a_hang_up_that_nohup_has_ignored_stays_ignored() -> None:
     script = (
-        "import os, signal\n"
+        "import os, signal, sys\n"
         "from osc.control.stop import StopRequest, stop_on_signals\n"
-        "stop = StopRequest()\n"
-        "with stop_on_signals(stop, print):\n"
+        "from osc.progress.output import Output\n"
+        "stop, out = StopRequest(), Output(sys.stdout)\n"
+        "with stop_on_signals(stop, out.line):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
-        "    print('hang-up', stop.is_requested)\n"
+        "    out.line(f'hang-up {stop.is_requested}')\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    print('term', stop.wait(60))\n"
+        "    out.line(f'term {stop.wait(60)}')\n"
     )
     done = subprocess.run(["nohup", sys.executable, "-c", script], capture_output=True, text=True, check=True)
     lines = [line for line in done.stdout.splitlines() if not line.startswith("SIGTERM")]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from pymysql.cursors import Cursor
 
+from osc.control.stop import StopRequest
+from osc.migration import migrate as migrate_inside
+from osc.mysql.session import Sessions
+from osc.options import MigrationOptions
+from osc.progress.jsonlines import JsonReporter
+from osc.progress.output import Output
 from tests.conftest import StartServer
 from tests.migration.migrating import Run, RunningMigration, copying_up_to, migrate, migrating, tables_of
 from tests.migration.tables import contents, make_table
@@ -125,11 +133,7 @@ def test_a_backup_lock_delays_the_swap_and_stalls_nobody(
     make_table(server, database, 100)
     with held_before_the_swap(server, database, tmp_path) as (running, postpone):
         with closing(server.admin(database)) as backup, backup.cursor() as cursor:
-            if server.is_mariadb:
-                cursor.execute("backup stage start")
-                cursor.execute("backup stage block_ddl")
-            else:
-                cursor.execute("lock instance for backup")
+            take_backup_lock(server, cursor)
             postpone.unlink()
             while "lets nobody define tables" not in str(running.wait_for("status")["waiting_for"]):
                 pass
@@ -137,6 +141,56 @@ def test_a_backup_lock_delays_the_swap_and_stalls_nobody(
         run = running.end()
     assert run.exit_code == 0, str(run)
     assert len(run.of("cut_over_attempt")) == 1
+
+
+def take_backup_lock(server: ServerUnderTest, cursor: Cursor) -> None:
+    """Nobody can define tables until the session ends."""
+    for statement in (
+        ["backup stage start", "backup stage block_ddl"] if server.is_mariadb else ["lock instance for backup"]
+    ):
+        cursor.execute(statement)
+
+
+def test_somebody_who_reads_the_ghost_delays_its_preparation_for_the_swap_and_is_told_of(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 100)
+    # The ghost's counter must be raised before the swap, for which its definition has to change.
+    server.execute("delete from t where id > 90", database=database)
+    flag = tmp_path / "not-yet"
+    flag.touch()
+    with (
+        migrating(server, database, "t", ALTER, "--throttle-flag-file", str(flag)) as running,
+        closing(server.admin(database)) as reader,
+        reader.cursor() as cursor,
+    ):
+        running.wait_for("throttled")
+        cursor.execute("begin")
+        cursor.execute("select * from _t_gho")
+        flag.unlink()
+        while "who uses the ghost table" not in str(running.wait_for("status")["waiting_for"]):
+            pass
+        reader.commit()
+        run = running.end()
+    assert run.exit_code == 0, str(run)
+    server.execute("insert into t (k, s) values (1, 'the next')", database=database)
+    assert server.query("select id > 100 from t where s = 'the next'", database=database) == ((1,),)
+
+
+def test_nothing_is_begun_while_nobody_may_make_tables(
+    server: ServerUnderTest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table(server, database, 100)
+    monkeypatch.setattr("osc.prepare.DEFINE_WAIT_S", 1)
+    with closing(server.admin(database)) as backup, backup.cursor() as cursor:
+        take_backup_lock(server, cursor)
+        reporter = JsonReporter(Output(io.StringIO()), Output(io.StringIO()))
+        options = MigrationOptions(database, "t", ALTER)
+        result = migrate_inside(Sessions(server.migrator), None, options, reporter, None, StopRequest())
+    assert (result.exit_code, result.outcome) == (2, "refused"), result
+    assert result.error is not None
+    assert "lets nobody define tables" in result.error
+    assert tables_of(server, database) == {"t"}
 
 
 def test_two_rows_with_one_value_under_a_new_unique_index_are_named(server: ServerUnderTest, database: str) -> None:
