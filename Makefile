@@ -4,6 +4,7 @@ PYTHON ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+DURATION ?= 10m
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.set-up
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test servers lint bench lock compose clean
+.PHONY: help setup demo test torture servers lint bench lock compose clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ servers: setup ## fetch the servers that the tests run on
 
 test: servers ## all tests, on all servers (or on one that is there already: OSC_TEST_DSN=mysql://...)
 	$(BIN)/pytest $(TEST_ARGS)
+
+torture: servers ## random migrations under random faults: DURATION=60m SERVERS=mysql-9.7,mariadb-11.8 SEED=1
+	$(BIN)/python -m tests.torture --duration $(DURATION) $(if $(SERVERS),--servers $(SERVERS)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check

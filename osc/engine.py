@@ -55,6 +55,10 @@ RECONCILE_LANES = 2
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
 
+WRITER_WAIT_TIMEOUT_S = 30
+"""A transaction whose host has vanished holds its row locks, and the run's epoch, no longer. A writer that was only idle for
+as long is opened again when it is needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class TablePair:
@@ -176,7 +180,7 @@ class Engine:
         )
 
     def _open_writer(self) -> GhostWriter:
-        variables = {**self._pair.session_variables, "autocommit": "0"}
+        variables = {**self._pair.session_variables, "autocommit": "0", "wait_timeout": str(WRITER_WAIT_TIMEOUT_S)}
         return GhostWriter(self._steady("write the ghost table", variables), self._state, self._beginning.epoch)
 
     # --- the phases -----------------------------------------------------------------------------------------------

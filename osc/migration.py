@@ -121,7 +121,7 @@ class Migration:
             self.looked = look(self.sessions, binlog, self.options, old_timestamp, self.reporter)
             if confirm is not None and not confirm(self.looked.about_to_do):
                 raise Aborted("not confirmed; nothing was touched")
-            lock = AdvisoryLock(self.sessions, self.looked.names.database, self.looked.names.table)
+            lock = AdvisoryLock(self.sessions, self.looked.names.database, self.looked.names.table, self.stop)
             lock.take()
             cleanup.callback(lock.release)
             try:
@@ -411,8 +411,8 @@ class Migration:
         )
 
     def _server_now(self) -> str:
-        connection = self.sessions.open("ask for the time", {"time_zone": "'SYSTEM'"})
+        session = SteadySession(self.sessions, "ask for the time", self.stop, variables={"time_zone": "'SYSTEM'"})
         try:
-            return server_now(connection)
+            return session.run(server_now)
         finally:
-            connection.close()
+            session.close()

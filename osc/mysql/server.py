@@ -67,3 +67,15 @@ def read_server(connection: Conn) -> Server:
     assert numbers is not None, f"a server version without numbers: {text!r}"
     flavor: Flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
     return Server(flavor, (int(numbers[1]), int(numbers[2]), int(numbers[3])), text, variables)
+
+
+def ask_identity(connection: Conn, flavor: Flavor) -> str:
+    """The `identity` of the server behind a connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select concat(@@global.server_id, '@', @@global.hostname)"
+            if flavor == "mariadb"
+            else "select @@global.server_uuid"
+        )
+        row = cursor.fetchone()
+    return "" if row is None else str(row[0])

@@ -6,8 +6,11 @@ daylight saving must not change what a copied row is. So nothing is inherited: e
 
 from __future__ import annotations
 
+import io
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,7 +20,8 @@ import pymysql
 from pymysql.connections import Connection
 
 from osc.errors import ConnectionRefused, ServerLost
-from osc.mysql.server import Server, read_server
+from osc.mysql.server import Server, ask_identity, read_server
+from osc.mysql.silence import LOOK_AFTER_S, PatientReader
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -78,6 +82,14 @@ LOST_CONNECTION_CODES = frozenset({0, 1053, 1079, 1080, 1152, 1159, 1161, 1184, 
 
 CR_SSL_CONNECTION_ERROR = 2026
 
+NO_SUCH_THREAD = 1094
+
+KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""An idle session says so often that it is there that no firewall forgets it, and hears when its server's host is gone."""
+
+WRITE_TIMEOUT_S = 60.0
+"""For sending one statement, of a few MiB at most."""
+
 LOCK_WAIT_TIMEOUT = 1205
 """For a row lock and for a metadata lock alike."""
 
@@ -134,18 +146,32 @@ class Sessions:
     ) -> Conn:
         """A session with every variable pinned, `variables` (SQL expressions) on top.
 
-        `purpose` completes "cannot …" in errors. Raises ServerLost when the server can't be reached.
+        `purpose` completes "cannot …" in errors. An answer may take `read_timeout_s`; by default as long as the server is at
+        work on it. Raises ServerLost when the server can't be reached, or when it is another than at the start.
         """
         try:
             connection = self._connect(read_timeout_s)
             with connection.cursor() as cursor:
                 cursor.execute(pinning_statement(self.server, variables or {}))
+            self._require_same_server(connection, purpose)
         except (pymysql.err.OperationalError, pymysql.err.InterfaceError, ConnectionRefused, OSError) as error:
             raise ServerLost(f"cannot {purpose} on {self.settings.place}: {error_text(error)}") from error
         return connection
 
+    def _require_same_server(self, connection: Conn, purpose: str) -> None:
+        """What this run remembers of the ghost, it knows of one server; a promoted replica may lack the last of it."""
+        if ask_identity(connection, self.server.flavor) == self.server.identity:
+            return
+        connection.close()
+        raise ServerLost(
+            f"cannot {purpose}: another server answers at {self.settings.place} now, after a failover or a change of "
+            "address. The original table is intact. Run the same command again: it goes on from the last checkpoint"
+        )
+
     def _connect(self, read_timeout_s: float | None = None) -> Conn:
-        connection = connect(self.settings, read_timeout_s)
+        connection = connect(self.settings, read_timeout_s or self.settings.connect_timeout_s)
+        if read_timeout_s is None:
+            _wait_patiently(connection, self.settings)
         with self._lock:
             self._ids.add(connection_id(connection))
         return connection
@@ -176,6 +202,7 @@ def connect(settings: ConnectionSettings, read_timeout_s: float | None = None, d
             autocommit=True,
             connect_timeout=int(settings.connect_timeout_s) or 1,
             read_timeout=None if read_timeout_s is None else max(1, int(read_timeout_s)),
+            write_timeout=int(WRITE_TIMEOUT_S),
             ssl=_tls(settings),
             ssl_disabled=settings.ssl_mode == "DISABLED" or settings.socket is not None,
             program_name="osc",
@@ -188,7 +215,62 @@ def connect(settings: ConnectionSettings, read_timeout_s: float | None = None, d
     if settings.ssl_mode not in ("DISABLED", "PREFERRED") and settings.socket is None and not _is_encrypted(connection):
         connection.close()
         raise ConnectionRefused(f"{settings.place} offers no TLS, and --ssl-mode={settings.ssl_mode} asks for it")
+    if settings.socket is None:
+        _keep_alive(_socket_of(connection))
     return connection
+
+
+def _keep_alive(source: socket.socket) -> None:
+    for name, value in KEEPALIVE_S.items():
+        if hasattr(socket, name):  # Linux has them all, other systems some
+            source.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _wait_patiently(connection: Conn, settings: ConnectionSettings) -> None:
+    """From now on, an answer may take as long as the server is at work on it."""
+    own_id = connection_id(connection)
+    connection._rfile.close()  # type: ignore[attr-defined]
+    connection._rfile = io.BufferedReader(  # type: ignore[attr-defined]
+        PatientReader(_socket_of(connection), lambda: _is_at_work(settings, own_id))
+    )
+    connection._read_timeout = LOOK_AFTER_S  # type: ignore[attr-defined]
+
+
+def _is_at_work(settings: ConnectionSettings, session_id: int) -> bool:
+    """Whether the server has a statement of that session under way, or cannot say. Raises OSError when out of reach."""
+    try:
+        connection = connect(settings, settings.connect_timeout_s)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select command from information_schema.processlist where id = %s", (session_id,))
+                row = cursor.fetchone()
+        finally:
+            connection.close()
+    except (ConnectionRefused, pymysql.err.MySQLError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, ConnectionRefused) else error
+        if cause is not None and (is_lost(cause) or isinstance(cause, OSError)):
+            raise ConnectionResetError(f"no answer comes, and another connection fails: {error_text(cause)}") from error
+        # Too many connections, a statement that hides the list (error 3854): a server that answers so is there.
+        return True
+    return row is not None and row[0] != "Sleep"
+
+
+def end_session(connection: Conn, session_id: int, opened_at: float) -> None:
+    """End, from another session, what a lost one has left on the server: it may hold row locks until it times out.
+
+    Everybody may kill sessions of the own login. `opened_at` is on the monotonic clock: a server that has started since
+    gives the ids out again, so then nothing is done.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("show global status like 'Uptime'")
+        row = cursor.fetchone()
+        if row is None or int(row[1]) <= time.monotonic() - opened_at + 1:
+            return
+        try:
+            cursor.execute(f"kill {int(session_id)}")
+        except pymysql.err.MySQLError as error:
+            if error_code(error) != NO_SUCH_THREAD:
+                raise
 
 
 def _tls(settings: ConnectionSettings) -> ssl.SSLContext | None:
@@ -215,8 +297,13 @@ def connection_id(connection: Conn) -> int:
     return int(connection.thread_id())  # type: ignore[no-untyped-call]
 
 
+def _socket_of(connection: Conn) -> socket.socket:
+    source: socket.socket = connection._sock  # type: ignore[attr-defined]
+    return source
+
+
 def _is_encrypted(connection: Conn) -> bool:
-    return isinstance(getattr(connection, "_sock", None), ssl.SSLSocket)
+    return isinstance(_socket_of(connection), ssl.SSLSocket)
 
 
 def _why_refused(settings: ConnectionSettings, error: Exception) -> str:

@@ -1,8 +1,15 @@
-"""A session that is opened again when it is lost, and whose work is tried again when the server asks for that."""
+"""A session that is opened again when it is lost, and whose work is tried again when the server asks for that.
+
+A lost session may live on in the server: a statement of it goes on, its transaction holds row locks until the server hears
+that nobody is there. So the session that takes its place ends it first. That makes the retry quick; it is not what makes it
+safe: a transaction whose `COMMIT` was not sent cannot be committed, and one whose `COMMIT` is on its way holds its locks,
+which the retry waits for.
+"""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -10,12 +17,15 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.errors import ServerLost, Stalled
-from osc.mysql.session import Conn, Sessions, error_text, is_lost, is_retryable
+from osc.mysql.session import Conn, Sessions, connection_id, end_session, error_text, is_lost, is_retryable
 
 T = TypeVar("T")
 
 DEFAULT_ATTEMPTS = 20
 LONGEST_PAUSE_S = 2.0
+
+PATIENCE_S = 60.0
+"""How long a lost server is tried again. As long as the tail does: without it nothing can go on."""
 
 
 class SteadySession:
@@ -41,33 +51,51 @@ class SteadySession:
         self._prepare = prepare
         self._read_timeout_s = read_timeout_s
         self._connection: Conn | None = None
+        self._opened_at = 0.0
+        self._predecessor: tuple[int, float] | None = None
+        """A lost session, and when it was opened."""
 
     def run(self, work: Callable[[Conn], T]) -> T:
         """What `work` returns. It must be safe to repeat: after a lost connection nobody knows how far it came.
 
-        Deadlocks, lock wait timeouts and lost connections are tried again, with jitter; in the end they raise Stalled or
-        ServerLost. Any other error of the server's is raised as it is. In every case the transaction is rolled back: a
-        lock wait timeout undoes one statement only, and what came before it would be committed later.
+        Deadlocks and lock wait timeouts are tried again as often as allowed, lost connections for a minute, with jitter; in
+        the end they raise Stalled or ServerLost. Any other error of the server's is raised as it is. In every case the
+        transaction is rolled back: a lock wait timeout undoes one statement only, and what came before it would be committed
+        later.
         """
-        for attempt in range(1, self._attempts + 1):
+        failures = losses = 0
+        lost_since = 0.0
+        while True:
             try:
                 return work(self._open())
             except (pymysql.err.MySQLError, ServerLost, OSError) as error:
                 self._roll_back(error)
-                lost = isinstance(error, ServerLost) or is_lost(error)
-                if not lost and not is_retryable(error):
+                if isinstance(error, ServerLost) or is_lost(error):
+                    losses += 1
+                    lost_since = lost_since or time.monotonic()
+                    if time.monotonic() - lost_since > PATIENCE_S:
+                        raise ServerLost(
+                            f"cannot {self._purpose}, tried for {PATIENCE_S:.0f} s: {error_text(error)}"
+                        ) from error
+                elif is_retryable(error):
+                    failures += 1
+                    # A server that answers is not lost.
+                    losses, lost_since = 0, 0.0
+                    if failures >= self._attempts:
+                        raise Stalled(f"cannot {self._purpose}, tried {failures} times: {error_text(error)}") from error
+                else:
                     raise
-                if attempt == self._attempts:
-                    text = f"cannot {self._purpose}, tried {attempt} times: {error_text(error)}"
-                    raise (ServerLost(text) if lost else Stalled(text)) from error
-            self._stop.wait(_pause_s(attempt))
+            self._stop.wait(_pause_s(failures + losses))
             self._stop.check()
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _open(self) -> Conn:
         if self._connection is None:
             connection = self._sessions.open(self._purpose, self._variables, self._read_timeout_s)
             self._connection = connection
+            self._opened_at = time.monotonic()
+            if self._predecessor is not None:
+                end_session(connection, *self._predecessor)
+                self._predecessor = None
             if self._prepare is not None:
                 self._prepare(connection)
         return self._connection
@@ -76,12 +104,17 @@ class SteadySession:
         if self._connection is None:
             return
         if is_lost(error):
-            self.close()
+            self._give_up()
             return
         try:
             self._connection.rollback()
         except (pymysql.err.MySQLError, OSError):
-            self.close()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            self._predecessor = (connection_id(self._connection), self._opened_at)
+        self.close()
 
     def close(self) -> None:
         """Close the session; the server rolls an open transaction back."""

@@ -14,7 +14,7 @@ import pymysql
 from pymysqlreplication import BinLogStreamReader
 
 from osc.errors import ConnectionRefused, MigrationFailed, OscError, ServerLost
-from osc.mysql.server import Server
+from osc.mysql.server import Server, ask_identity
 from osc.mysql.session import ConnectionSettings, connect, error_code, error_text, is_lost
 from osc.tail.coordinate import Coordinate
 from osc.tail.gtids import MysqlGtids
@@ -112,14 +112,7 @@ class Dump:
 
 def _require_same_server(connection: Conn, settings: ConnectionSettings, server: Server) -> None:
     """Raise ServerLost when another server answers than the one that was looked at: its binlog is another one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select concat(@@global.server_id, '@', @@global.hostname)"
-            if server.is_mariadb
-            else "select @@global.server_uuid"
-        )
-        row = cursor.fetchone()
-    if row is None or str(row[0]) != server.identity:
+    if ask_identity(connection, server.flavor) != server.identity:
         raise ServerLost(
             f"another server answers at {settings.place} now, after a failover or a change of address, and its binlog is "
             "not the one that was followed. The original table is intact"
