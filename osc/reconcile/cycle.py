@@ -47,8 +47,11 @@ def opening() -> Generator[AskPrepared | Barrier, None, None]:
     """What stands between taking the binlog's coordinate and handing out the first range, with the tail under way.
 
     The coordinate may already include a transaction that no read sees yet, and no event for it will follow: the barrier
-    waits for it. The rows of XA transactions that were prepared by then will not be delivered either: they must end.
+    waits for it. The rows of XA transactions that were prepared by then will not be delivered either: they must end. One
+    that is in the binlog already is listed only when its commit there is through, so the barrier comes before the question
+    as well.
     """
+    yield Barrier()
     asked = AskPrepared()
     yield asked
     # Those that are listed now; rows of later ones will be delivered.
