@@ -25,13 +25,15 @@ from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.cycle import opening
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.reconciler import Reconciler
 from osc.reconcile.watermarks import Watermarks
-from osc.reconcile.xa import DecidedTransactions
-from osc.state.checkpoint import Checkpoint, Fingerprint, Stage
+from osc.reconcile.xa import prepared_xids
+from osc.state.checkpoint import Checkpoint, Fingerprint, Stage, resume_coordinate
 from osc.state.table import StateTable
 from osc.state.writer import GhostWriter
+from osc.steps import AskPrepared, Barrier, carry_out
 from osc.table.deferred import NO_DEFERRED, DeferredIndexes
 from osc.table.facts import Index, Table
 from osc.table.key import Key
@@ -130,18 +132,23 @@ class Engine:
             compares=key.compares, may_drop=not pair.has_other_unique, low=beginning.low, guard=beginning.guard
         )
         self.heartbeat = Heartbeat(self._steady("write the heartbeat"), state)
-        self._decided = DecidedTransactions(
-            self.pending, self._steady("look for prepared transactions"), sessions.server.is_mariadb
-        )
+        self._xa = self._steady("look for prepared transactions")
         self._checkpoints = self._steady("save the checkpoint")
         self.applier = Applier(pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter)
-        self.reconciler = Reconciler(self.pending, self.watermarks, self.heartbeat, self._decided, self.applier, stop)
+        self.reconciler = Reconciler(
+            self.pending,
+            self.watermarks,
+            self.heartbeat,
+            self.applier,
+            lambda: self._xa.run(lambda connection: prepared_xids(connection, sessions.server.is_mariadb)),
+            stop,
+        )
         self.tail = Tail(
             binlog.settings,
             binlog.server,
             beginning.coordinate,
             watch_for(names, pair.source, key, sessions, beginning.resumed_at),
-            Sink(self.pending, self._decided, self.heartbeat),
+            Sink(self.pending, self.heartbeat),
             options.replica_server_id,
         )
         self.gate = Gate(
@@ -186,25 +193,27 @@ class Engine:
     # --- the phases -----------------------------------------------------------------------------------------------
 
     def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
-        """Begin to tail, and make sure that what was committed before the first event is visible to the copy.
-
-        The coordinate may already include a transaction that no read sees yet, and no event for it will follow: the barrier
-        waits for it. The rows of XA transactions that were prepared by then will not be delivered either: they must end.
-        """
+        """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
         self.tail.start()
         session = self._steady("look for prepared transactions")
+
+        def do(step: AskPrepared | Barrier) -> None:
+            match step:
+                case AskPrepared():
+                    if step.waited_for:
+                        first = min(step.waited_for)
+                        announce(f"{first} to be committed or rolled back: it began before the binlog is followed")
+                        while_waiting()
+                        self._stop.wait(0.2)
+                    step.listed = frozenset(session.run(prepared_transactions))
+                case Barrier():
+                    announce(None)
+                    step.beat = self.heartbeat.barrier()
+
         try:
-            # Those that are listed now; rows of later ones will be delivered.
-            waited_for = set(session.run(prepared_transactions))
-            while waited_for:
-                announce(f"{min(waited_for)} to be committed or rolled back: it began before the binlog is followed")
-                while_waiting()
-                self._stop.wait(0.2)
-                waited_for &= set(session.run(prepared_transactions))
+            carry_out(opening(), do)
         finally:
             session.close()
-        announce(None)
-        self.heartbeat.barrier()
         if self._stage == "verify":
             self.watermarks.open_end()
         self.reconciler.start()
@@ -302,12 +311,10 @@ class Engine:
     def save_checkpoint(self) -> None:
         """Store from where a resumed run would go on.
 
-        The end of what was received is read before the pending set. The other way round, a key that arrives in between
-        would lie before the coordinate and in no list.
+        The low watermark is read last, which is right: what it passes in between is copied, and a key dropped before was
+        visible to that copy.
         """
-        received, _ = self.tail.position
-        oldest = self.pending.oldest()
-        coordinate = received if oldest is None else self.tail.checkpoint(oldest)
+        coordinate = resume_coordinate(lambda: self.tail.position[0], self.pending.oldest, self.tail.checkpoint)
         checkpoint = Checkpoint(
             fingerprint=self._fingerprint,
             coordinate=coordinate,
@@ -376,7 +383,7 @@ class Engine:
         self.tail.stop()
         self.applier.close()
         self.heartbeat.close()
-        self._decided.close()
+        self._xa.close()
         self._checkpoints.close()
 
     def _save_last_checkpoint(self) -> None:
@@ -390,15 +397,15 @@ class Engine:
 class Sink:
     """Where the tail delivers; called on its thread."""
 
-    def __init__(self, pending: PendingSet, decided: DecidedTransactions, heartbeat: Heartbeat) -> None:
+    def __init__(self, pending: PendingSet, heartbeat: Heartbeat) -> None:
         self.changed = pending.add
         self.prepared = pending.prepare
-        self._decided = decided
+        self._pending = pending
         self.heartbeat = heartbeat.seen
 
     def decided(self, xid: str, committed: bool, transaction: int) -> None:
         """Committed or rolled back: in both cases the rows can be read."""
-        self._decided.note(xid)
+        self._pending.decide(xid)
 
 
 def watch_for(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.cutover.handover import AttemptFailed
+from osc.cutover.conditions import AttemptFailed
 from osc.cutover.outcome import Swap, Swapped
 from osc.errors import CutOverFailed, ServerLost
 from osc.mysql.session import error_text, is_lost, is_retryable

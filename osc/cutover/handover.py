@@ -1,15 +1,8 @@
-"""What both swaps do between getting the lock and the rename.
+"""What both swaps do between getting the lock and the rename, within the budget of the lock.
 
-Nobody can write the original now, and every transaction that did is visible. So:
-
-1. Commit a heartbeat, on the locking session: it comes after every row event of the original in the binlog. (`COMMIT`
-   keeps table locks; `BEGIN` would release them.)
-2. Wait until the tail has met it: every key that changed is in the pending set.
-3. Reconcile those keys, on the locking session, and commit.
-4. Compare the keys that never came to rest during verification; now they do.
-5. Make sure that no later run has begun, and that both tables still have the structure that was verified.
-
-Every step is within the budget of the lock. Past it the attempt is given up, and the application goes on.
+What must have happened, and in which order, is told in `osc/cutover/conditions.py`; here it is done, on the locking session
+(`COMMIT` keeps table locks; `BEGIN` would release them). In the end both tables must still have the structure that was
+verified. Past the budget the attempt is given up, and the application goes on.
 """
 
 from __future__ import annotations
@@ -18,23 +11,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from osc.errors import OscError, TableChanged
+from osc.cutover.conditions import AttemptFailed, LastStep, last_steps
+from osc.errors import TableChanged
 from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
 from osc.reconcile.applier import Applier
 from osc.reconcile.pending import PendingSet
 from osc.state.checkpoint import Fingerprint
 from osc.state.table import StateTable
+from osc.steps import Apply, Barrier, CheckEpoch, Compare, MeetTail, carry_out
 from osc.table.facts import structure_of
 from osc.table.key import Key
 from osc.verify.compare import Comparison
 from osc.verify.verifier import differences
-
-
-class AttemptFailed(OscError):
-    """This attempt at the swap was given up in time; nothing changed, and another may succeed."""
-
-    resumable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +82,31 @@ class Handover:
         over.
         """
         comparison = self._comparison.with_ghost(ghost)
-        self.beat = beat = self._state.beat(connection)
-        if not self._tail_has_met(beat, budget.left_s):
-            raise AttemptFailed("the binlog reader did not catch up while the lock was held")
-        keys = self._drain(connection, comparison, budget)
-        if len(self._pending):
-            raise AttemptFailed("a prepared XA transaction has changed rows of the table, and is not decided yet")
-        differing = comparison.differing_keys(connection, sorted(restless))
-        if differing:
-            raise differences(comparison, differing, len(differing))
-        self._state.check_epoch(connection, self._epoch)
+
+        def do(step: LastStep) -> None:
+            match step:
+                case Barrier():
+                    self.beat = step.beat = self._state.beat(connection)
+                case MeetTail():
+                    if not self._tail_has_met(step.beat, budget.left_s):
+                        raise AttemptFailed("the binlog reader did not catch up while the lock was held")
+                    budget.check("waiting for the binlog reader")
+                case Apply():
+                    self._applier.apply_on(connection, step.keys, comparison.projection)
+                    connection.commit()
+                    budget.check("reconciling the last keys")
+                case Compare():
+                    step.differing = comparison.differing_keys(connection, sorted(step.keys or ()))
+                case CheckEpoch():
+                    self._state.check_epoch(connection, self._epoch)
+
+        look = carry_out(last_steps(self._pending, restless), do)
+        if look.differing:
+            raise differences(comparison, look.differing, len(look.differing))
         connection.commit()
         self._check_structures(connection, comparison)
         budget.check("checking the tables")
-        return keys
-
-    def _drain(self, connection: Conn, comparison: Comparison, budget: Budget) -> int:
-        batch = self._pending.take()
-        try:
-            budget.check("waiting for the binlog reader")
-            self._applier.apply_on(connection, list(batch), comparison.projection)
-            connection.commit()
-            self._pending.settle(batch)
-        finally:
-            self._pending.hold()
-        budget.check("reconciling the last keys")
-        return len(batch)
+        return look.keys
 
     def _check_structures(self, connection: Conn, comparison: Comparison) -> None:
         projection = comparison.projection

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 
 import pymysql
 
-from osc.cutover.handover import AttemptFailed, Budget, Handover
+from osc.cutover.conditions import AttemptFailed
+from osc.cutover.handover import Budget, Handover
 from osc.cutover.outcome import Swap, Swapped, unlock
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
 from osc.mysql.sql import qualified

@@ -27,7 +27,8 @@ from collections.abc import Mapping
 
 import pymysql
 
-from osc.cutover.handover import AttemptFailed, Budget, Handover
+from osc.cutover.conditions import AttemptFailed
+from osc.cutover.handover import Budget, Handover
 from osc.cutover.locked import open_locking_session
 from osc.cutover.names import SwapNames, restore_names
 from osc.cutover.outcome import Swap, Swapped, unlock

@@ -15,14 +15,15 @@ from pymysql.cursors import Cursor
 from osc.errors import UniqueConflict
 from osc.mysql.session import Conn, error_code
 from osc.reconcile.conflicts import owner_of_duplicate, unique_conflict
+from osc.reconcile.strictly import FindOwner, Rewrite, rewrite_strictly
 from osc.state.writer import GhostWriter
+from osc.steps import carry_out
 from osc.table.facts import Index
 from osc.table.key import Key
 from osc.table.projection import Projection
 
 BATCH_KEYS = 300
 DUPLICATE_ENTRY = 1062
-STRICT_TRIES = 5
 
 
 class Applier:
@@ -89,37 +90,32 @@ class Applier:
         self.keys += len(ordered)
 
     def _apply_strictly(self, connection: Conn, keys: Sequence[Key], projection: Projection) -> None:
-        """Reconcile where the ghost is stricter than the original: nothing may be displaced unseen.
+        """Reconcile where the ghost is stricter than the original. Raises UniqueConflict when it cannot hold both rows."""
 
-        `replace` would displace a row for which no event will ever come. A duplicate therefore is an error here; the owner
-        of the value joins the batch. If both rows are in the original, no ghost can hold them: UniqueConflict.
-        """
-        batch = list(keys)
-        tries_left = STRICT_TRIES
-        while (duplicate := self._duplicate_of(connection, batch, projection)) is not None:
-            found = owner_of_duplicate(connection, projection, self._stricter, batch)
-            if found is not None:
-                batch.append(found[1])
-                continue
-            # Either two rows of the batch have the value, or a copy worker has just inserted one of these very rows.
-            tries_left -= 1
-            if not tries_left:
-                raise self._conflict_within(connection, batch, projection) from duplicate
+        def do(step: Rewrite | FindOwner) -> None:
+            match step:
+                case Rewrite():
+                    step.is_duplicate = self._meets_duplicate(connection, step.keys, projection)
+                case FindOwner():
+                    found = owner_of_duplicate(connection, projection, self._stricter, step.keys)
+                    step.owner = None if found is None else found[1]
 
-    def _duplicate_of(
-        self, connection: Conn, batch: Sequence[Key], projection: Projection
-    ) -> pymysql.err.IntegrityError | None:
-        """Delete and insert the batch; the server's complaint about a value that another row has, or None."""
+        batch = carry_out(rewrite_strictly(keys), do)
+        if batch is not None:
+            raise self._conflict_within(connection, batch, projection)
+
+    def _meets_duplicate(self, connection: Conn, batch: Sequence[Key], projection: Projection) -> bool:
+        """Delete and insert the batch; whether another row had a value of theirs."""
         with connection.cursor() as cursor:
             cursor.execute(projection.delete_keys(batch))
-            return _insert(cursor, projection, batch)
+            return not _insert(cursor, projection, batch)
 
     def _conflict_within(self, connection: Conn, batch: Sequence[Key], projection: Projection) -> UniqueConflict:
         """Both rows are in the batch: put them into the ghost one by one, in a transaction that is then rolled back."""
         for key in batch:
             with connection.cursor() as cursor:
-                duplicate = _insert(cursor, projection, [key])
-            if duplicate is not None:
+                is_in = _insert(cursor, projection, [key])
+            if not is_in:
                 found = owner_of_duplicate(connection, projection, self._stricter, [key])
                 if found is not None:
                     return unique_conflict(projection, found[0], found[1], key)
@@ -131,12 +127,12 @@ class Applier:
             writer.close()
 
 
-def _insert(cursor: Cursor, projection: Projection, keys: Sequence[Key]) -> pymysql.err.IntegrityError | None:
-    """Insert the keys' rows; the error when another row has a value of theirs, None when all are in."""
+def _insert(cursor: Cursor, projection: Projection, keys: Sequence[Key]) -> bool:
+    """Insert the keys' rows; False, and none is in, when another row has a value of theirs."""
     try:
         cursor.execute(projection.insert_keys(keys, replace=False))
     except pymysql.err.IntegrityError as error:
         if error_code(error) != DUPLICATE_ENTRY:
             raise
-        return error
-    return None
+        return False
+    return True

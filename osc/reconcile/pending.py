@@ -25,6 +25,9 @@ class PendingSet:
         self._held: dict[Key, int] = {}
         self._in_cycle: dict[Key, int] = {}
         self._prepared: dict[str, tuple[frozenset[Key], int]] = {}
+        # Numbered, for an xid may be used again while its first transaction is still on the server's list.
+        self._decided: dict[int, tuple[str, frozenset[Key], int]] = {}
+        self._decisions = 0
         self._watches: list[set[Key]] = []
 
     def add(self, keys: Collection[Key], transaction: int) -> None:
@@ -46,13 +49,24 @@ class PendingSet:
                 watch.update(keys)
 
     def decide(self, xid: str) -> None:
-        """The XA transaction was committed or rolled back: its keys may now be read."""
+        """The binlog has the commit or the rollback of that XA transaction, whose rows may still be invisible."""
         with self._lock:
-            keys, first = self._prepared.pop(xid, (frozenset[Key](), 0))
-            for key in keys:
-                self._held[key] = min(first, self._held.get(key, first))
-            for watch in self._watches:
-                watch.update(keys)
+            if xid in self._prepared:
+                self._decisions += 1
+                self._decided[self._decisions] = (xid, *self._prepared.pop(xid))
+
+    def decided(self) -> dict[int, str]:
+        """The xids of transactions that were decided and are not released, by the number of the decision."""
+        with self._lock:
+            return {number: xid for number, (xid, _, _) in self._decided.items()}
+
+    def release(self, decisions: Iterable[int]) -> None:
+        """These decided transactions have left the server's list: their keys may be read."""
+        with self._lock:
+            for number in decisions:
+                _, keys, first = self._decided.pop(number)
+                for key in keys:
+                    self._held[key] = min(first, self._held.get(key, first))
             self._changed.notify_all()
 
     def take(self) -> dict[Key, int]:
@@ -84,10 +98,14 @@ class PendingSet:
         """The first transaction with a key that is not settled; None when there is none."""
         with self._lock:
             firsts = [first for _, first in self._prepared.values()]
+            firsts.extend(first for _, _, first in self._decided.values())
             firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle) if keys)
             if self._waiting:
                 firsts.append(next(iter(self._waiting.values())))
             return min(firsts, default=None)
+
+    def _of_xa(self) -> list[frozenset[Key]]:
+        return [keys for keys, _ in self._prepared.values()] + [keys for _, keys, _ in self._decided.values()]
 
     def wait_for_keys(self, timeout_s: float) -> bool:
         """Wait until there is a key to take; whether there is one."""
@@ -96,7 +114,7 @@ class PendingSet:
 
     def __len__(self) -> int:
         with self._lock:
-            prepared = sum(len(keys) for keys, _ in self._prepared.values())
+            prepared = sum(len(keys) for keys in self._of_xa())
             return len(self._waiting) + len(self._held) + len(self._in_cycle) + prepared
 
     # --- verification ---------------------------------------------------------------------------------------------
@@ -105,8 +123,7 @@ class PendingSet:
     def watching(self) -> Iterator[set[Key]]:
         """Inside, a set of all keys that are, or become, unsettled. Look into it with `touched`."""
         with self._lock:
-            prepared = (keys for keys, _ in self._prepared.values())
-            watch: set[Key] = set().union(self._waiting, self._held, self._in_cycle, *prepared)
+            watch: set[Key] = set().union(self._waiting, self._held, self._in_cycle, *self._of_xa())
             self._watches.append(watch)
         try:
             yield watch
@@ -122,6 +139,5 @@ class PendingSet:
     def unsettled(self, keys: Collection[Key]) -> set[Key]:
         """Those of the keys that are not settled now."""
         with self._lock:
-            prepared = [held for held, _ in self._prepared.values()]
-            places: list[Collection[Key]] = [self._waiting, self._held, self._in_cycle, *prepared]
+            places: list[Collection[Key]] = [self._waiting, self._held, self._in_cycle, *self._of_xa()]
             return {key for key in keys if any(key in place for place in places)}

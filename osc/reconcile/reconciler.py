@@ -1,24 +1,20 @@
-"""The reconcile cycle, and the thread that runs it.
-
-1. Take the pending keys. 2. The barrier: their changes are visible now. 3. Judge each against the watermarks: drop what
-the copy will read, hold what a range in flight may just be reading, reconcile the rest. 4. Reconcile in key order.
-Whatever happens, no key of the cycle is forgotten: what was not settled is held.
-"""
+"""The thread that runs reconcile cycles, and can be paused between two."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from osc.control.stop import StopRequest
 from osc.errors import Stalled
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.cycle import CycleStep, cycle
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
-from osc.reconcile.xa import DecidedTransactions
+from osc.steps import Apply, AskPrepared, AwaitRanges, Barrier, carry_out
 from osc.threads import OwnedThread
 
 CYCLE_PAUSE_S = 0.05
@@ -36,14 +32,15 @@ class Reconciler:
         pending: PendingSet,
         watermarks: Watermarks,
         heartbeat: Heartbeat,
-        decided: DecidedTransactions,
         applier: Applier,
+        prepared: Callable[[], frozenset[str]],
         stop: StopRequest,
     ) -> None:
+        """`prepared`: the xids that the server lists as prepared."""
         self._pending = pending
         self._watermarks = watermarks
         self._heartbeat = heartbeat
-        self._decided = decided
+        self._prepared = prepared
         self._applier = applier
         self._stop = stop
         self._turn = threading.Lock()
@@ -70,23 +67,21 @@ class Reconciler:
 
     def cycle(self) -> int:
         """One cycle; returns how many keys it took."""
-        self._decided.release()
-        batch = self._pending.take()
-        try:
-            if batch:
-                self._heartbeat.barrier()
-                verdict = self._watermarks.sort(batch)
-                self._pending.settle(verdict.drop)
-                self._pending.hold(verdict.hold)
-                self._wait_for_ranges(verdict.after_ranges)
-                self._applier.apply(verdict.reconcile)
-                self._pending.settle(verdict.reconcile)
-        finally:
-            self._pending.hold()
-        return len(batch)
+        return carry_out(cycle(self._pending, self._watermarks), self._do)
+
+    def _do(self, step: CycleStep) -> None:
+        match step:
+            case AskPrepared():
+                step.listed = self._prepared()
+            case Barrier():
+                step.beat = self._heartbeat.barrier()
+            case AwaitRanges():
+                self._wait_for_ranges(step.numbers)
+            case Apply():
+                self._applier.apply(step.keys)
 
     def _wait_for_ranges(self, ranges: frozenset[int]) -> None:
-        while ranges and not self._watermarks.wait_until_done(ranges, 0.2):
+        while not self._watermarks.wait_until_done(ranges, 0.2):
             self._stop.check()
             if self._closing.is_set():
                 raise Stalled("the reconciler was ended while it waited for ranges in flight")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
@@ -82,6 +82,22 @@ class Checkpoint:
             copy_s=cast("float", stored["copy_s"]),
             deferred=DeferredIndexes(tuple(cast("list[str]", deferred["definitions"])), cast("str", deferred["bare"])),
         )
+
+
+def resume_coordinate(
+    received: Callable[[], Coordinate], oldest: Callable[[], int | None], start_of: Callable[[int], Coordinate]
+) -> Coordinate:
+    """From where a resumed run must read the binlog.
+
+    `received`: the end of the last transaction that the tail has read to its end. `oldest`: the first transaction with a key
+    that is not settled, if there is one. `start_of`: a place at or before that transaction's beginning.
+
+    The end of what was received is read before the pending set. The other way round, a key that arrives in between would
+    lie before the coordinate and in no list.
+    """
+    end = received()
+    first = oldest()
+    return end if first is None else start_of(first)
 
 
 def _value_to_json(value: KeyValue) -> object:

@@ -1,16 +1,13 @@
 """Verification: every range of both tables compared, every difference explained, or the migration stops.
 
-A difference is explained when its key has an event that was not reconciled yet while the two tables were read. To know
-that, the tail must first have passed a heartbeat issued after the reading. An explained key is inconclusive: its range is
-compared again. What stays inconclusive because it never rests is compared under the swap's lock, where nothing moves.
-Only a difference that no event explains, twice, stops the migration.
+What explains a difference is told in `osc/verify/judgement.py`; here are the workers that read, wait and stop.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from osc.control.stop import StopRequest
 from osc.copy.ranges import RangeDispatcher, one_key
@@ -22,15 +19,15 @@ from osc.reconcile.barrier import Heartbeat
 from osc.reconcile.conflicts import owner_of_duplicate, unique_conflict
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
+from osc.steps import AwaitSettled, Barrier, Compare, MeetTail, carry_out
 from osc.table.facts import Index
 from osc.table.key import Key
 from osc.table.ranges import Range
 from osc.threads import OwnedThread
 from osc.verify.compare import Comparison
+from osc.verify.judgement import ExamineStep, examine
 
 RANGE_TARGET_S = 0.1
-ROUNDS = 8
-"""How often a range with inconclusive keys is compared before those are left for the swap's lock."""
 SETTLE_TIMEOUT_S = 5.0
 TAIL_TIMEOUT_S = 60.0
 
@@ -124,37 +121,29 @@ class Verifier:
             self.rows += found.rows
 
     def _examine(self, session: SteadySession, span: Range) -> None:
-        """Narrow a differing range down to keys, until every difference is explained and gone, or is real."""
-        hot, unexplained = self._look(lambda c: self._comparison.differing_in_range(c, span), session)
-        for _ in range(ROUNDS):
-            if unexplained:
-                self._confirm(session, unexplained)
-            if not hot:
-                return
-            self._wait_until_settled(hot)
-            again = sorted(hot)
-            hot, unexplained = self._look(lambda c: self._comparison.differing_keys(c, again), session)  # noqa: B023
+        def do(step: ExamineStep) -> None:
+            match step:
+                case Compare():
+                    step.differing = session.run(lambda connection: self._differing(connection, span, step.keys))
+                case Barrier():
+                    step.beat = self._heartbeat.barrier()
+                case MeetTail():
+                    if not self._tail_has_met(step.beat, TAIL_TIMEOUT_S):
+                        raise Stalled(f"the binlog reader did not reach a heartbeat within {TAIL_TIMEOUT_S:.0f} s")
+                case AwaitSettled():
+                    self._wait_until_settled(step.keys)
+
+        examined = carry_out(examine(self._pending), do)
+        if examined.real:
+            session.run(lambda connection: self._explain_by_unique_index(connection, sorted(examined.real)))
+            raise differences(self._comparison, examined.real, examined.count)
         with self._lock:
-            self.inconclusive |= hot
+            self.inconclusive |= examined.restless
 
-    def _look(self, find: Callable[[Conn], set[Key]], session: SteadySession) -> tuple[set[Key], set[Key]]:
-        """The keys that differ: those that an event explains, and those that none does."""
-        with self._pending.watching() as watch:
-            differing = session.run(find)
-            if not differing:
-                return set(), set()
-            beat = self._heartbeat.barrier()
-            if not self._tail_has_met(beat, TAIL_TIMEOUT_S):
-                raise Stalled(f"the binlog reader did not reach a heartbeat within {TAIL_TIMEOUT_S:.0f} s")
-            explained = self._pending.touched(watch, differing)
-        return explained, differing - explained
-
-    def _confirm(self, session: SteadySession, keys: set[Key]) -> None:
-        ordered = sorted(keys)[:1_000]
-        _, unexplained = self._look(lambda c: self._comparison.differing_keys(c, ordered), session)
-        if unexplained:
-            session.run(lambda c: self._explain_by_unique_index(c, sorted(unexplained)))
-            raise differences(self._comparison, unexplained, len(keys))
+    def _differing(self, connection: Conn, span: Range, keys: Collection[Key] | None) -> set[Key]:
+        if keys is None:
+            return self._comparison.differing_in_range(connection, span)
+        return self._comparison.differing_keys(connection, sorted(keys))
 
     def _explain_by_unique_index(self, connection: Conn, keys: Sequence[Key]) -> None:
         """Raise UniqueConflict when one of the keys has no row because another row has its value."""
@@ -163,7 +152,7 @@ class Verifier:
             if found is not None:
                 raise unique_conflict(self._comparison.projection, found[0], key, found[1])
 
-    def _wait_until_settled(self, keys: set[Key]) -> None:
+    def _wait_until_settled(self, keys: Collection[Key]) -> None:
         waited_s = 0.0
         while self._pending.unsettled(keys) and waited_s < SETTLE_TIMEOUT_S:
             self._stop.wait(0.05)
@@ -171,7 +160,7 @@ class Verifier:
             waited_s += 0.05
 
 
-def differences(comparison: Comparison, keys: set[Key], count: int) -> DifferencesFound:
+def differences(comparison: Comparison, keys: Collection[Key], count: int) -> DifferencesFound:
     """The error that names the first differing keys."""
     shown = [comparison.projection.key.row_text(key) for key in sorted(keys)[:10]]
     return DifferencesFound(

@@ -59,6 +59,8 @@ def test_the_oldest_transaction_counts_keys_that_wait_are_held_in_a_cycle_or_pre
     assert pending.oldest() == 3
     pending.decide("x")
     assert pending.oldest() == 3
+    pending.release(pending.decided())
+    assert pending.oldest() == 3
     pending.take()
     assert pending.oldest() == 3
     pending.settle([(9,)])
@@ -71,15 +73,31 @@ def test_keys_of_a_prepared_transaction_are_not_taken_before_it_is_decided() -> 
     pending = PendingSet()
     pending.prepare("x", [(1,)], 3)
     assert pending.take() == {}
-    assert len(pending) == 1
     pending.decide("x")
+    assert pending.take() == {}
+    assert len(pending) == 1
+    pending.release(pending.decided())
     assert pending.take() == {(1,): 3}
+
+
+def test_keys_of_a_transaction_that_uses_an_xid_again_are_not_released_with_the_first_one() -> None:
+    pending = PendingSet()
+    pending.prepare("x", [(1,)], 1)
+    pending.decide("x")
+    first = pending.decided()
+    pending.prepare("x", [(2,)], 3)
+    pending.decide("x")
+    pending.release(first)
+    assert pending.take() == {(1,): 1}
+    assert list(pending.decided().values()) == ["x"]
+    assert pending.oldest() == 1
+    assert pending.unsettled([(1,), (2,)]) == {(1,), (2,)}
 
 
 def test_a_transaction_that_was_never_seen_prepared_can_be_decided() -> None:
     pending = PendingSet()
     pending.decide("unknown")
-    assert pending.take() == {}
+    assert pending.decided() == {}
 
 
 def test_a_watch_knows_keys_that_were_unsettled_when_it_began_and_those_that_came_later() -> None:
