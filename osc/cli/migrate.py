@@ -41,6 +41,7 @@ from osc.progress.output import Output
 from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
+from osc.throttle.governor import DEFAULT_IMPACT, IMPACTS, impact_factor
 
 F = TypeVar("F", bound=Callable[..., object])
 OutputKind = Literal["text", "json"]
@@ -53,10 +54,20 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 _WHAT = "What to change"
 _PACE = "Pace"
+_HOLD = "Holding back"
 _SWAP = "Swap and control"
 _EARLIER = "Earlier runs"
 _BINLOG = "Binlog"
 _SHOW = "Output"
+
+
+def _checked_impact(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        impact_factor(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {', '.join(IMPACTS)} or a number above 1") from error
+    return value
+
 
 _TARGET_OPTIONS = (
     option(_WHAT, "--database", metavar="NAME", help="Database of the table."),
@@ -88,6 +99,25 @@ _OPTIONS = (
         type=click.IntRange(10, 100_000),
         metavar="ROWS",
         help="Rows of the first chunk, and the most of any.  [default: measured]",
+    ),
+    option(
+        _PACE,
+        "--impact",
+        default=DEFAULT_IMPACT,
+        show_default=True,
+        metavar="HOW",
+        callback=_checked_impact,
+        help="How much dearer the application's commits may become: low (2 times), medium (4), high (8), max (no limit), "
+        "or a number.",
+    ),
+    option(
+        _PACE,
+        "--nice-ratio",
+        type=click.FloatRange(0, 100),
+        default=0.0,
+        show_default=True,
+        metavar="RATIO",
+        help="Pause after each chunk, in times that it took; on top of what --impact asks for.",
     ),
     option(_PACE, "--throttle-flag-file", type=_FILE, metavar="PATH", help="The copy pauses while this file exists."),
     option(_PACE, "--throttle-additional-flag-file", type=_FILE, metavar="PATH", help="The same, for a second one."),
@@ -308,6 +338,8 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         workers=cast(int, values["workers"]),
         chunk_size=cast("int | None", values["chunk_size"]),
         chunk_target_ms=cast(int, values["chunk_target_ms"]),
+        impact=cast(str, values["impact"]),
+        nice_ratio=cast(float, values["nice_ratio"]),
         replica_server_id=cast("int | None", values["replica_server_id"]),
         drop_old_table=bool(values["drop_old_table"]),
         timestamp_old_table=bool(values["timestamp_old_table"]),
