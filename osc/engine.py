@@ -44,6 +44,8 @@ from osc.tail.tail import Tail
 from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
 from osc.throttle.gate import Gate
+from osc.throttle.governor import Governor, Pace, impact_factor
+from osc.throttle.pulse import Pulse
 from osc.throttle.signals import backlog, flag_file, tail_lag
 from osc.verify.compare import Comparison
 from osc.verify.verifier import Verifier
@@ -151,6 +153,7 @@ class Engine:
             Sink(self.pending, self.heartbeat),
             options.replica_server_id,
         )
+        self.governor = Governor(impact_factor(options.impact), options.workers, options.chunk_target_ms / 1_000)
         self.gate = Gate(
             [
                 *(flag_file(path) for path in options.throttle_flag_files),
@@ -158,6 +161,8 @@ class Engine:
                 tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
             ],
             stop,
+            lambda: self.governor.pace,
+            options.nice_ratio,
         )
         self.sizer = ChunkSizer(options.chunk_target_ms / 1_000, options.chunk_size)
         self.copy = Copy(
@@ -179,7 +184,22 @@ class Engine:
             stop,
             options.default_retries,
         )
+        self.pulse = Pulse(
+            self.governor,
+            self.heartbeat,
+            sessions,
+            self._steady("read the server's status"),
+            lambda: self.gate.is_at_rest,
+            self._take_pace,
+            lambda status: None,
+        )
         self.verifier: Verifier | None = None
+
+    def _take_pace(self, pace: Pace) -> None:
+        self.sizer.aim(pace.chunk_s)
+        if self.verifier is not None:
+            self.verifier.aim(pace.chunk_s)
+        self.gate.pace_changed()
 
     def _steady(self, purpose: str, variables: Mapping[str, str] | None = None) -> SteadySession:
         return SteadySession(
@@ -194,6 +214,7 @@ class Engine:
 
     def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
+        self.pulse.start()
         self.tail.start()
         session = self._steady("look for prepared transactions")
 
@@ -243,7 +264,9 @@ class Engine:
             self._pair.session_variables,
             self._pair.stricter,
         )
+        verifier.aim(self.governor.pace.chunk_s)
         self.verifier = verifier
+        self.governor.other_work()
         verifier.start()
         join_all(verifier.threads, while_waiting)
         if self.indexes.thread.is_started:
@@ -296,6 +319,7 @@ class Engine:
         self.tail.raise_if_dead()
         self.reconciler.thread.raise_if_dead()
         self.indexes.thread.raise_if_dead()
+        self.pulse.thread.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -357,11 +381,25 @@ class Engine:
 
     @property
     def workers(self) -> int:
-        return self._options.workers
+        return self.governor.pace.workers
+
+    @property
+    def pace(self) -> Pace:
+        return self.governor.pace
 
     @property
     def tail_lag_s(self) -> float | None:
         return self.heartbeat.lag_s
+
+    @property
+    def commit_ms(self) -> float | None:
+        took_s = self.governor.commit_s
+        return None if took_s is None else took_s * 1_000
+
+    @property
+    def baseline_ms(self) -> float | None:
+        usual_s = self.governor.baseline_s
+        return None if usual_s is None else usual_s * 1_000
 
     @property
     def throttled_by(self) -> str | None:
@@ -376,6 +414,7 @@ class Engine:
         for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
             if thread.is_started:
                 thread.join()
+        self.pulse.close()
         if self.reconciler.thread.is_started:
             self.reconciler.close()
         if self.has_checkpoint and not self._swapped:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from osc.table.deferred import DeferIndexes
+from osc.throttle.governor import DEFAULT_IMPACT
 
 Resume = Literal["auto", "require", "never"]
 """`auto` goes on from a checkpoint when there is one; `require` refuses to start afresh; `never` to go on."""
@@ -40,6 +41,10 @@ class MigrationOptions:
     """While it exists, the swap waits."""
     panic_flag_file: Path | None = None
     """When it appears, the migration is given up and cleaned up."""
+    impact: str = DEFAULT_IMPACT
+    """By how much the application's commits may become dearer: a name or a factor."""
+    nice_ratio: float = 0.0
+    """Seconds of pause for each second of copying, whatever the pace."""
     throttle_flag_files: tuple[Path, ...] = ()
     """While any of them exists, the copy waits."""
     cut_over_lock_timeout_s: int = DEFAULT_CUT_OVER_LOCK_TIMEOUT_S

@@ -42,6 +42,7 @@ from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
 from osc.table.deferred import DeferIndexes
+from osc.throttle.governor import DEFAULT_IMPACT, IMPACTS, impact_factor
 
 F = TypeVar("F", bound=Callable[..., object])
 OutputKind = Literal["text", "json"]
@@ -54,10 +55,20 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 _WHAT = "What to change"
 _PACE = "Pace"
+_HOLD = "Holding back"
 _SWAP = "Swap and control"
 _EARLIER = "Earlier runs"
 _BINLOG = "Binlog"
 _SHOW = "Output"
+
+
+def _checked_impact(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        impact_factor(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {', '.join(IMPACTS)} or a number above 1") from error
+    return value
+
 
 _TARGET_OPTIONS = (
     option(_WHAT, "--database", metavar="NAME", help="Database of the table."),
@@ -98,6 +109,25 @@ _OPTIONS = (
         show_default=True,
         help="Build the secondary indexes after the copy, in one statement. auto: for a large table that no replica follows,"
         " since a replica falls behind for as long as the build takes.",
+    ),
+    option(
+        _PACE,
+        "--impact",
+        default=DEFAULT_IMPACT,
+        show_default=True,
+        metavar="HOW",
+        callback=_checked_impact,
+        help="How much dearer the application's commits may become: low (2 times), medium (4), high (8), max (no limit), "
+        "or a number.",
+    ),
+    option(
+        _PACE,
+        "--nice-ratio",
+        type=click.FloatRange(0, 100),
+        default=0.0,
+        show_default=True,
+        metavar="RATIO",
+        help="Pause after each chunk, in times that it took; on top of what --impact asks for.",
     ),
     option(_PACE, "--throttle-flag-file", type=_FILE, metavar="PATH", help="The copy pauses while this file exists."),
     option(_PACE, "--throttle-additional-flag-file", type=_FILE, metavar="PATH", help="The same, for a second one."),
@@ -319,6 +349,8 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         chunk_size=cast("int | None", values["chunk_size"]),
         defer_indexes=cast("DeferIndexes", values["defer_indexes"]),
         chunk_target_ms=cast(int, values["chunk_target_ms"]),
+        impact=cast(str, values["impact"]),
+        nice_ratio=cast(float, values["nice_ratio"]),
         replica_server_id=cast("int | None", values["replica_server_id"]),
         drop_old_table=bool(values["drop_old_table"]),
         timestamp_old_table=bool(values["timestamp_old_table"]),

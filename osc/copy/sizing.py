@@ -26,6 +26,18 @@ class ChunkSizer:
         with self._lock:
             return int(self._rows)
 
+    @property
+    def target_s(self) -> float:
+        """How long a range should take."""
+        return self._target_s
+
+    def aim(self, target_s: float) -> None:
+        """Ranges should take that long from now on."""
+        with self._lock:
+            if target_s < self._target_s:
+                self._rows = max(float(min(MIN_ROWS, self._most)), self._rows * target_s / self._target_s)
+            self._target_s = target_s
+
     def took(self, rows: int, seconds: float) -> None:
         """A range asked for with `rows` took that long."""
         with self._lock:

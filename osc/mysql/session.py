@@ -11,10 +11,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pymysql
 from pymysql.connections import Connection
@@ -118,10 +118,22 @@ class ConnectionSettings:
         return self.socket or f"{self.host}:{self.port}"
 
 
-class Sessions:
-    """Opens the engine's sessions on one server, and remembers their connection ids.
+class CountedConnection(Conn):
+    """A connection that tells of each statement that it sends."""
 
-    The ids tell the engine's own DDL in the binlog from somebody else's.
+    def __init__(self, sent: Callable[[], None], **arguments: Any) -> None:  # pymysql's own
+        self._sent = sent
+        super().__init__(**arguments)
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        self._sent()
+        super()._execute_command(command, sql)  # type: ignore[misc]
+
+
+class Sessions:
+    """Opens the engine's sessions on one server, remembers their connection ids and counts their statements.
+
+    The ids tell the engine's own DDL in the binlog from somebody else's; the count does so for the server's load.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
@@ -129,6 +141,7 @@ class Sessions:
         self.settings = settings
         self._lock = threading.Lock()
         self._ids: set[int] = set()
+        self._statements = 0
         first = self._connect()
         try:
             self.server: Server = read_server(first)
@@ -140,6 +153,15 @@ class Sessions:
         """The ids of all sessions opened so far, closed ones included."""
         with self._lock:
             return frozenset(self._ids)
+
+    @property
+    def statements(self) -> int:
+        """How many statements all sessions together have sent so far."""
+        return self._statements
+
+    def _count_statement(self) -> None:
+        with self._lock:
+            self._statements += 1
 
     def open(
         self, purpose: str, variables: Mapping[str, str] | None = None, read_timeout_s: float | None = None
@@ -169,7 +191,8 @@ class Sessions:
         )
 
     def _connect(self, read_timeout_s: float | None = None) -> Conn:
-        connection = connect(self.settings, read_timeout_s or self.settings.connect_timeout_s)
+        timeout_s = read_timeout_s or self.settings.connect_timeout_s
+        connection = connect(self.settings, timeout_s, sent=self._count_statement)
         if read_timeout_s is None:
             _wait_patiently(connection, self.settings)
         with self._lock:
@@ -187,10 +210,20 @@ def pinning_statement(server: Server, variables: Mapping[str, str]) -> str:
     return "set " + ", ".join(f"session {name} = {value}" for name, value in values.items())
 
 
-def connect(settings: ConnectionSettings, read_timeout_s: float | None = None, database: str | None = None) -> Conn:
-    """A bare connection. Raises ConnectionRefused with what to look at."""
+def _nobody() -> None:
+    pass
+
+
+def connect(
+    settings: ConnectionSettings,
+    read_timeout_s: float | None = None,
+    database: str | None = None,
+    sent: Callable[[], None] = _nobody,
+) -> Conn:
+    """A bare connection; `sent` is told of each statement. Raises ConnectionRefused with what to look at."""
     try:
-        connection = pymysql.connect(
+        connection = CountedConnection(
+            sent,
             host=settings.host,
             port=settings.port,
             unix_socket=settings.socket,
@@ -210,7 +243,7 @@ def connect(settings: ConnectionSettings, read_timeout_s: float | None = None, d
     except (pymysql.err.Error, OSError) as error:
         if settings.ssl_mode == "PREFERRED" and error_code(error) == CR_SSL_CONNECTION_ERROR:
             # A server without TLS: PyMySQL takes any context as a demand for it.
-            return connect(replace(settings, ssl_mode="DISABLED"), read_timeout_s, database)
+            return connect(replace(settings, ssl_mode="DISABLED"), read_timeout_s, database, sent)
         raise ConnectionRefused(_why_refused(settings, error)) from error
     if settings.ssl_mode not in ("DISABLED", "PREFERRED") and settings.socket is None and not _is_encrypted(connection):
         connection.close()

@@ -8,6 +8,7 @@ from typing import Protocol
 from osc.errors import Outcome
 from osc.progress.eta import RateMeter
 from osc.progress.report import CutOverAttempt, Phase, Reporter, Result, Status
+from osc.throttle.governor import Pace
 
 STATUS_EVERY_S = 0.25
 
@@ -33,6 +34,12 @@ class Measured(Protocol):
     def tail_lag_s(self) -> float | None: ...
     @property
     def throttled_by(self) -> str | None: ...
+    @property
+    def pace(self) -> Pace: ...
+    @property
+    def commit_ms(self) -> float | None: ...
+    @property
+    def baseline_ms(self) -> float | None: ...
 
 
 class Meter:
@@ -120,6 +127,10 @@ class Meter:
             rows_verified=engine.rows_verified,
             verify_total=max(total, engine.rows_verified),
             throttled_by=engine.throttled_by,
+            pace=engine.pace.level if engine.pace.reason else None,
+            pace_reason=engine.pace.reason,
+            commit_ms=engine.commit_ms,
+            baseline_ms=engine.baseline_ms,
             waiting_for=self._waiting_for,
             proof_age_s=None if self._verified_at is None else now - self._verified_at,
         )

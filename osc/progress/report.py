@@ -47,6 +47,14 @@ class Status:
     verify_total: int | None = None
     throttled_by: str | None = None
     """Why the copy is held back, or None when it is not."""
+    pace: float | None = None
+    """1 at full speed, less where the application is being spared; None before anything was decided."""
+    pace_reason: str | None = None
+    """Why that pace."""
+    commit_ms: float | None = None
+    """What a commit on the server cost lately, the engine's own heartbeat being one."""
+    baseline_ms: float | None = None
+    """What it cost without the migration; None where nobody else was active."""
     waiting_for: str | None = None
     """What the phase waits for: a blocking transaction, the postpone flag file."""
     proof_age_s: float | None = None

@@ -103,6 +103,8 @@ def details(status: Status) -> list[str]:
         found.append(f"{status.workers} worker{'s' if status.workers != 1 else ''}")
     if status.phase not in ("preflight", "prepare", "done"):
         found.append(f"{number(status.pending_keys)} keys pending, {number(status.keys_reconciled)} reconciled")
+    if status.phase in ("copy", "verify") and status.pace is not None and status.pace_reason:
+        found.append(f"pace {status.pace:.0%}: {printable(status.pace_reason)}")
     if status.tail_lag_s is not None and status.phase != "done":
         lag = milliseconds(status.tail_lag_s * 1000) if status.tail_lag_s < 1 else duration(status.tail_lag_s)
         found.append(f"tail {lag} behind")

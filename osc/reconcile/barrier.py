@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from osc.mysql.session import Conn
 from osc.mysql.steady import SteadySession
@@ -26,6 +28,7 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._returned: dict[int, float] = {}
         self._met: tuple[int, float] | None = None
+        self._is_silenced = False
         self.commit_s = 0.0
         """How long the latest heartbeat's commit took: what a commit costs on this server right now."""
 
@@ -36,6 +39,25 @@ class Heartbeat:
         """
         with self._lock:
             return self._session.run(self._beat)
+
+    def pulse(self) -> float | None:
+        """Commit a heartbeat only to learn what a commit costs, in seconds; None while `silenced`."""
+        with self._lock:
+            if self._is_silenced:
+                return None
+            self._session.run(self._beat)
+            return self.commit_s
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Inside, no heartbeat is committed but by `barrier`: during a swap the last one must be the swap's own."""
+        with self._lock:
+            self._is_silenced = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._is_silenced = False
 
     def _beat(self, connection: Conn) -> int:
         started = time.monotonic()

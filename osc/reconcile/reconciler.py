@@ -88,8 +88,8 @@ class Reconciler:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """No cycle runs inside."""
-        with self._turn:
+        """Inside, no cycle runs but the caller's own, and no heartbeat is committed without one."""
+        with self._turn, self._heartbeat.silenced():
             yield
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ before it does anything else.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ class GhostWriter:
         self._session = session
         self._state = state
         self._epoch = epoch
+        self.worked_s = 0.0
+        """How long the statements of the latest transaction took, its commit left out."""
 
     def transact(self, statements: Sequence[str]) -> list[int]:
         """Run the statements in one transaction and commit; returns the affected rows of each. Errors as in `run`."""
@@ -44,7 +47,9 @@ class GhostWriter:
 
         def transaction(connection: Conn) -> T:
             self._state.check_epoch(connection, self._epoch)
+            began = time.monotonic()
             outcome = body(connection)
+            self.worked_s = time.monotonic() - began
             connection.commit()
             return outcome
 

@@ -28,6 +28,7 @@ from osc.verify.compare import Comparison
 from osc.verify.judgement import ExamineStep, examine
 
 RANGE_TARGET_S = 0.1
+"""The most that reading a range should take."""
 SETTLE_TIMEOUT_S = 5.0
 TAIL_TIMEOUT_S = 60.0
 
@@ -68,6 +69,10 @@ class Verifier:
         self.inconclusive: set[Key] = set()
         """Keys that never rested; to be compared under the swap's lock."""
         self.threads = [OwnedThread(f"verify-{number}", self._work) for number in range(1, workers + 1)]
+
+    def aim(self, chunk_s: float) -> None:
+        """Ranges should take about as long as a chunk of the copy from now on."""
+        self._sizer.aim(min(RANGE_TARGET_S, 2 * chunk_s))
 
     def start(self) -> None:
         for thread in self.threads:
@@ -115,7 +120,7 @@ class Verifier:
             self._sizer.took(asked_for, took_s)
         else:
             # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
-            self._sizer.took(asked_for, max(took_s, 2 * RANGE_TARGET_S))
+            self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s))
             self._examine(session, span)
         with self._lock:
             self.rows += found.rows

@@ -1,0 +1,269 @@
+"""How fast to work, so that the application's commits cost no more than a set factor of what they did.
+
+Fed with what a commit costs right now and with how many statements others send, it answers with a pace: additive up,
+multiplicative down, never to a standstill. Where nobody else is active there is nobody to spare, and the pace is full. No
+clock, no thread, no socket: whoever feeds it says what time it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+IMPACTS: Mapping[str, float | None] = {"low": 2.0, "medium": 4.0, "high": 8.0, "max": None}
+"""By how much the cost of a commit may grow; None for no pacing at all."""
+DEFAULT_IMPACT = "low"
+
+LEAST_LEVEL = 0.02
+"""Latency alone never stops progress altogether."""
+FIRST_LEVEL = 0.1
+LEAST_CHUNK_S = 0.005
+"""Below, a chunk is mostly round trips and its own commit."""
+
+STEP_S = 0.5
+STEP_COMMITS = 5
+LEVEL_UP = 0.05
+"""Where commits cost next to nothing more than they did; less where the limit is near."""
+STRONGEST_CUT = 0.4
+WORTH_A_RISE = 0.9
+"""Of the limit: commits that cost less leave room."""
+MOSTLY_REST = 0.1
+"""At this level and below, what commits cost between two chunks is what they cost anyway."""
+DRIFT = 0.2
+"""The share of each step's that goes into the baseline there."""
+
+FIRST_MEASURE_S, MEASURE_S, LONGEST_MEASURE_S = 1.0, 0.4, 3.0
+MEASURED_COMMITS = 10
+SLOWEST_LEFT_OUT = 0.1
+"""The share of the slowest commits that does not count: a single stall is not what is usual."""
+MEASURE_EVERY_S = 60.0
+MEASURE_SOONER_S = 10.0
+"""At the floor for so long: perhaps it is not the migration that makes commits slow."""
+
+WINDOW_S = 2.0
+SHORTEST_WINDOW_S = 0.08
+ACTIVE_STATEMENTS_S = 5.0
+ACTIVE_STATEMENTS = 5
+"""Others are active with so many statements a second, and so many in the window: the counts of both sides are not taken at
+the same moment, so a few too many mean nothing."""
+
+REST_OF_RECONCILING = 1.0
+SMALL_BACKLOG = 1_000
+
+State = Literal["starting", "alone", "measuring", "paced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast to work right now."""
+
+    level: float
+    """1 is full speed."""
+    workers: int
+    """How many may work at the same time; 0 while a measurement is taken."""
+    chunk_s: float
+    """How long one chunk should take."""
+    rest: float
+    """Seconds of pause for each second of work."""
+    reason: str | None = None
+    """Why not at full speed, or why at full speed where that was decided; None where nothing was decided yet."""
+
+
+class Governor:
+    """Decides the pace. Used by one thread, but for `pace`, which any thread may read."""
+
+    def __init__(self, factor: float | None, workers: int, chunk_s: float) -> None:
+        """`factor`: by how much commits may become dearer; None: never pace. `workers`, `chunk_s`: at full speed."""
+        self._factor = factor
+        self._workers = workers
+        self._chunk_s = chunk_s
+        self._state: State = "starting"
+        self._level = FIRST_LEVEL
+        self._slow_start = True
+        self._others: deque[tuple[float, int]] = deque()
+        self._samples: list[float] = []
+        self._rest_samples: list[float] = []
+        self._since_s = 0.0
+        self._measured_at_s = -math.inf
+        self._measuring_for_s = FIRST_MEASURE_S
+        self._low_since_s: float | None = None
+        self._why = ""
+        self._backlog = (-math.inf, 0)
+        self._rests = True
+        self.pressure: str | None = None
+        """What the server suffers from besides slow commits; each step slows down while there is something."""
+        self.baseline_s: float | None = None
+        """What a commit cost while the migration rested."""
+        self.commit_s: float | None = None
+        """What a commit cost in the last step."""
+        self.pace = self._full("") if factor is None else self._resting("looking whether others are active")
+
+    # --- what it is told ------------------------------------------------------------------------------------------
+
+    def saw_statements(self, at_s: float, by_others: int) -> None:
+        """The number of statements that others have sent so far, at that time."""
+        if self._factor is None:
+            return
+        self._others.append((at_s, by_others))
+        # The oldest one kept is the last at or before the window's start.
+        while len(self._others) > 2 and self._others[1][0] <= at_s - WINDOW_S:
+            self._others.popleft()
+        active = self._others_are_active()
+        if active is None:
+            return
+        if not active:
+            self._state = "alone"
+            self.pace = self._full("nobody else is active")
+        elif self._state in ("starting", "alone"):
+            self._begin_again(at_s)
+
+    def saw_commit(self, at_s: float, took_s: float, at_rest: bool) -> None:
+        """A commit that took so long; `at_rest`: no chunk was under way."""
+        if self._state == "measuring":
+            self._measure(at_s, took_s, at_rest)
+        elif self._state == "paced":
+            self._samples.append(took_s)
+            if at_rest:
+                self._rest_samples.append(took_s)
+            if at_s - self._since_s >= STEP_S and len(self._samples) >= STEP_COMMITS:
+                self._step(at_s)
+        else:
+            self.commit_s = took_s
+
+    def other_work(self) -> None:
+        """The work is of another kind from now on, so its right pace has to be found anew."""
+        self._slow_start = True
+
+    @property
+    def wants_commits(self) -> Literal["many", "some", "few"]:
+        """How often the cost of a commit should be looked at: as often as can be, a few times a second, now and then."""
+        return {"measuring": "many", "paced": "some"}.get(self._state, "few")  # type: ignore[return-value]
+
+    def rest_of_reconciling(self, at_s: float, pending_keys: int) -> float:
+        """Seconds of pause for each second of reconciling: governed as the copy is, but the backlog must shrink."""
+        since_s, before = self._backlog
+        if at_s - since_s >= 1.0:
+            self._rests = pending_keys <= max(SMALL_BACKLOG, before * 0.95)
+            self._backlog = (at_s, pending_keys)
+        return min(self.pace.rest, REST_OF_RECONCILING) if self._rests else 0.0
+
+    # --- deciding -------------------------------------------------------------------------------------------------
+
+    def _others_are_active(self) -> bool | None:
+        (first_s, first), (last_s, last) = self._others[0], self._others[-1]
+        span_s = last_s - first_s
+        if span_s < SHORTEST_WINDOW_S:
+            return None
+        statements = last - first
+        if self._state in ("measuring", "paced") and span_s < WINDOW_S / 2:
+            return True
+        return statements >= ACTIVE_STATEMENTS and statements >= ACTIVE_STATEMENTS_S * span_s
+
+    def _begin_again(self, at_s: float) -> None:
+        """Others have become active: what a commit costs them by themselves has to be known, unless it is."""
+        if at_s - self._measured_at_s < MEASURE_EVERY_S:
+            self._be_paced(at_s)
+        else:
+            self._level, self._slow_start = FIRST_LEVEL, True
+            self._begin_measuring(at_s, FIRST_MEASURE_S if self.baseline_s is None else MEASURE_S)
+
+    def _begin_measuring(self, at_s: float, for_s: float) -> None:
+        self._state, self._since_s, self._measuring_for_s = "measuring", at_s, for_s
+        self._samples = []
+        self.pace = self._resting("measuring what a commit costs without the migration")
+
+    def _measure(self, at_s: float, took_s: float, at_rest: bool) -> None:
+        if at_rest:
+            self._samples.append(took_s)
+        elapsed_s = at_s - self._since_s
+        if elapsed_s < self._measuring_for_s:
+            return
+        if len(self._samples) >= MEASURED_COMMITS or elapsed_s >= LONGEST_MEASURE_S:
+            # Without a single commit at rest, one beside a chunk is better than no limit.
+            measured_s = usual(self._samples or [took_s])
+            # A measurement is short: the one before has a say, too.
+            self.baseline_s = measured_s if self.baseline_s is None else (self.baseline_s + measured_s) / 2
+            self._measured_at_s = at_s
+            self._be_paced(at_s)
+
+    def _be_paced(self, at_s: float) -> None:
+        self._state, self._since_s, self._low_since_s = "paced", at_s, None
+        self._samples, self._rest_samples = [], []
+        self._why = self._comparison(self.baseline_s)
+        self.pace = self._paced()
+
+    def _step(self, at_s: float) -> None:
+        assert self.baseline_s is not None
+        assert self._factor is not None
+        limit_s = self.baseline_s * self._factor
+        self.commit_s = usual(self._samples)
+        if self._level <= MOSTLY_REST and len(self._rest_samples) >= STEP_COMMITS:
+            self.baseline_s += DRIFT * (usual(self._rest_samples) - self.baseline_s)
+        self._samples, self._rest_samples, self._since_s = [], [], at_s
+        ratio = self.commit_s / limit_s
+        self._why = self._comparison(self.commit_s)
+        if self.pressure is not None:
+            ratio = max(ratio, 2.0)
+            self._why = self.pressure
+        if ratio > 1.0:
+            self._level *= max(STRONGEST_CUT, WORTH_A_RISE / ratio)
+            self._slow_start = False
+        elif ratio < WORTH_A_RISE:
+            self._level += self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
+        self._level = min(1.0, max(LEAST_LEVEL, self._level))
+        self.pace = self._paced()
+        if self._is_due(at_s):
+            self._begin_measuring(at_s, MEASURE_S)
+
+    def _is_due(self, at_s: float) -> bool:
+        """Whether the baseline should be measured again."""
+        if self._level > LEAST_LEVEL:
+            self._low_since_s = None
+        elif self._low_since_s is None:
+            self._low_since_s = at_s
+        stuck = self._low_since_s is not None and at_s - self._low_since_s >= MEASURE_SOONER_S
+        return stuck or at_s - self._measured_at_s >= MEASURE_EVERY_S
+
+    # --- the pace -------------------------------------------------------------------------------------------------
+
+    def _full(self, reason: str) -> Pace:
+        return Pace(1.0, self._workers, self._chunk_s, 0.0, reason or None)
+
+    def _resting(self, reason: str) -> Pace:
+        return Pace(self._level, 0, self._chunk_s_at(self._level), 0.0, reason)
+
+    def _paced(self) -> Pace:
+        """First the chunks become shorter, since a commit waits behind another's long one; then work makes way for rest."""
+        share = self._level * self._workers
+        workers = max(1, math.ceil(share - 1e-9))
+        return Pace(self._level, workers, self._chunk_s_at(self._level), workers / share - 1.0, self._why)
+
+    def _chunk_s_at(self, level: float) -> float:
+        return max(min(LEAST_CHUNK_S, self._chunk_s), self._chunk_s * level**2)
+
+    def _comparison(self, commit_s: float | None) -> str:
+        if commit_s is None or self.baseline_s is None or self._factor is None:
+            return ""
+        return (
+            f"a commit takes {commit_s * 1000:.1f} ms, {self.baseline_s * 1000:.1f} ms without the migration, and may take "
+            f"{self.baseline_s * self._factor * 1000:.1f}"
+        )
+
+
+def usual(samples_s: Sequence[float]) -> float:
+    """The mean of the samples, the slowest tenth left out."""
+    kept = sorted(samples_s)[: max(1, round(len(samples_s) * (1 - SLOWEST_LEFT_OUT)))]
+    return sum(kept) / len(kept)
+
+
+def impact_factor(impact: str) -> float | None:
+    """What `--impact` means: a name of `IMPACTS`, or a number above 1. Raises ValueError."""
+    if impact in IMPACTS:
+        return IMPACTS[impact]
+    factor = float(impact)
+    if not 1.0 < factor < math.inf:
+        raise ValueError(impact)
+    return factor

@@ -1,0 +1,94 @@
+"""The pulse of the server: what others send, what a commit costs, taken by one thread and told to the governor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from osc.mysql.session import Conn, Sessions
+from osc.mysql.steady import SteadySession
+from osc.reconcile.barrier import Heartbeat
+from osc.threads import OwnedThread
+from osc.throttle.governor import Governor, Pace
+
+STATUS_EVERY_S = 0.25
+FIRST_STATUS_AFTER_S = 0.1
+"""So soon it is known whether anybody else is active: nothing is copied before."""
+
+COMMIT_EVERY_S = {"many": 0.02, "some": 0.05}
+
+Status = Mapping[str, str]
+"""Variables of `SHOW GLOBAL STATUS`, names in lower case."""
+
+
+class Pulse:
+    """Takes the pulse until it is closed."""
+
+    def __init__(
+        self,
+        governor: Governor,
+        heartbeat: Heartbeat,
+        sessions: Sessions,
+        session: SteadySession,
+        is_at_rest: Callable[[], bool],
+        pace_changed: Callable[[Pace], None],
+        pressure: Callable[[Status], str | None],
+        variables: tuple[str, ...] = (),
+    ) -> None:
+        """`variables`: which status variables `pressure` looks at, once each time they are read."""
+        self._governor = governor
+        self._heartbeat = heartbeat
+        self._sessions = sessions
+        self._session = session
+        self._is_at_rest = is_at_rest
+        self._pace_changed = pace_changed
+        self._pressure = pressure
+        self._variables = ("queries", *variables)
+        self._closing = threading.Event()
+        self.thread = OwnedThread("pulse", self._run)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def _run(self) -> None:
+        next_status_s, pause_s = 0.0, FIRST_STATUS_AFTER_S
+        while not self._closing.is_set():
+            before = self._governor.pace
+            if time.monotonic() >= next_status_s:
+                self._read_status()
+                next_status_s = time.monotonic() + pause_s
+                pause_s = STATUS_EVERY_S
+            wanted = self._governor.wants_commits
+            if wanted != "few":
+                self._feel_commit()
+            if self._governor.pace is not before:
+                self._pace_changed(self._governor.pace)
+            until_status_s = max(0.0, next_status_s - time.monotonic())
+            self._closing.wait(min(until_status_s, COMMIT_EVERY_S.get(wanted, until_status_s)))
+
+    def _read_status(self) -> None:
+        # Ours first: what is sent in between counts as others', and is not missed.
+        ours = self._sessions.statements
+        status = self._session.run(lambda connection: read_status(connection, self._variables))
+        self._governor.pressure = self._pressure(status)
+        self._governor.saw_statements(time.monotonic(), int(status["queries"]) - ours)
+
+    def _feel_commit(self) -> None:
+        at_rest = self._is_at_rest()
+        took_s = self._heartbeat.pulse()
+        if took_s is not None:
+            self._governor.saw_commit(time.monotonic(), took_s, at_rest and self._is_at_rest())
+
+    def close(self) -> None:
+        self._closing.set()
+        if self.thread.is_started:
+            self.thread.join()
+        self._session.close()
+
+
+def read_status(connection: Conn, names: tuple[str, ...]) -> dict[str, str]:
+    """The global status variables of those names, as far as the server has them. Needs no privilege."""
+    with connection.cursor() as cursor:
+        cursor.execute("show global status where variable_name in %s", (names,))
+        return {str(name).lower(): str(value) for name, value in cursor.fetchall()}
