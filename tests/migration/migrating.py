@@ -54,10 +54,11 @@ class Run:
 
 
 def command(server: ServerUnderTest, database: str, table: str, alter: str, options: Sequence[str] = ()) -> list[str]:
-    """The command line of a migration."""
+    """The command line of a migration, unpaced unless the options say otherwise: the tests' writers are not to be spared."""
     login = ["--host", server.migrator.host, "--port", str(server.migrator.port), "--user", server.migrator.user]
     what = ["--database", database, "--table", table, "--alter", alter]
-    return [sys.executable, "-m", "osc", "migrate", *login, *what, "--output", "json", "--yes", *options]
+    unpaced = [] if "--impact" in options else ["--impact", "max"]
+    return [sys.executable, "-m", "osc", "migrate", *login, *what, "--output", "json", "--yes", *unpaced, *options]
 
 
 def environment(server: ServerUnderTest) -> dict[str, str]:
