@@ -22,7 +22,7 @@ from osc.steps import Apply, AskPrepared, AwaitRanges, AwaitSettled, Barrier, Ch
 from osc.table.key import Key
 from osc.table.ranges import Range
 from osc.tail.coordinate import Coordinate
-from osc.tail.progress import Progress
+from osc.tail.progress import MARK_INTERVAL_S, Progress
 from osc.verify.judgement import Examined, ExamineStep, examine
 from tests.model.server import PLACES, Commit, Duplicate, Event, GhostTransaction, How, Row, Server, TakenOver
 
@@ -107,8 +107,7 @@ class Tail:
         self.met = 0
 
     def _clock(self) -> float:
-        # A place is remembered at every second transaction or so.
-        return self._begun * 0.06
+        return self._begun * MARK_INTERVAL_S * 1.1 / self._server.settings.mark_every
 
     def deliver(self, events: int) -> bool:
         """Deliver that many events; whether there was one."""
@@ -399,8 +398,13 @@ class Run:
         tail = self.tail
         assert tail is not None
 
+        has_read = False
+
         def interfered() -> None:
-            tail.deliver(self.interference)
+            nonlocal has_read
+            if has_read:
+                tail.deliver(self.interference)
+            has_read = True
 
         def oldest() -> int | None:
             interfered()

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from osc.table.key import Key
 
-PLACES = 6
+PLACES = 5
 """Rows that the table may have, numbered in the server's order of their keys."""
 
 UNIQUE_VALUES = (1, 2, 3)
 
-_LETTERS = b"caebfd"
+_LETTERS = b"caebd"
 """The order of a collation that is not the order of the bytes, and for which 'a' and 'A' are one key."""
 
 Op: TypeAlias = tuple[Literal["put", "delete"], int, int]
@@ -47,12 +47,34 @@ class Settings:
     rows: tuple[tuple[int, int], ...] = ()
     """The table at the start: places and unique values."""
     range_rows: int = 1
+    mark_every: int = 1
+    """Of how many transactions the tail remembers one's place."""
 
     @property
     def keeps_distinct(self) -> bool:
         """Whether no two rows of the original ever have one unique value. If two have, under a stricter key, it takes the
         comparison to find out that one of them was left out."""
         return self.unique == "same" or not self.verifies
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Settings that are not left to chance."""
+
+    unique: Literal["none", "same", "stricter"] | None = None
+    compares: bool | None = None
+    is_mariadb: bool | None = None
+    verifies: bool | None = None
+
+    def of(self, settings: Settings) -> Settings:
+        """Those settings, of this kind."""
+        return replace(
+            settings,
+            unique=settings.unique if self.unique is None else self.unique,
+            compares=settings.compares if self.compares is None else self.compares,
+            is_mariadb=settings.is_mariadb if self.is_mariadb is None else self.is_mariadb,
+            verifies=settings.verifies if self.verifies is None else self.verifies,
+        )
 
 
 @dataclass(frozen=True, slots=True)
