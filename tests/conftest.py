@@ -50,6 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="migrate tables of 300,000 rows, and 20 times in a row, where an everyday run takes smaller ones",
     )
     group.addoption(
+        "--interleavings",
+        default="5000",
+        metavar="N",
+        help="how many interleavings of the model are played (default: 5000)",
+    )
+    group.addoption("--model-seed", default="0", metavar="SEED", help="the seed of the first of them (default: 0)")
+    group.addoption(
         "--server-dsn",
         default=os.environ.get("OSC_TEST_DSN"),
         metavar="mysql://USER:PASSWORD@HOST:PORT/",

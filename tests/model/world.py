@@ -28,8 +28,36 @@ class Action:
     ops: tuple[Op, ...] = ()
 
     def __str__(self) -> str:
-        ops = ", ".join(f"{op} {place}" + (f" (u={unique})" if unique else "") for op, place, unique in self.ops)
-        return " ".join(filter(None, [self.kind, self.who, str(self.number or ""), ops]))
+        changes = ", ".join(
+            f"deletes {place}" if op == "delete" else f"puts {place}" + (f" with u={unique}" if unique else "")
+            for op, place, unique in self.ops
+        )
+        match self.kind:
+            case "commit":
+                return f"a transaction {changes} and is in the binlog"
+            case "prepare":
+                return f"an XA transaction {self.who} {changes} and is prepared"
+            case "xa commit" | "xa rollback":
+                return f"{self.kind} {self.who} is in the binlog"
+            case "xa visible":
+                return f"the decision on {self.who} becomes visible"
+            case "visible":
+                return f"{self.number or 1} in the binlog become visible"
+            case "deliver":
+                return f"the tail reads {self.number} events"
+            case "reconnect":
+                return "the tail connects again"
+            case "step":
+                return f"{self.who}: a step" + (f", with {self.number} events read in its midst" if self.number else "")
+            case "run":
+                return f"{self.who}: {self.number} steps, on a server that answers at once"
+            case "fail":
+                return f"{self.who}: its statement fails"
+            case "crash":
+                return "the process dies, and a new run begins"
+            case "orphan":
+                return f"a dead client's transaction is {'committed' if self.number % 2 else 'rolled back'}"
+        return "everybody: a step"
 
 
 class World:
@@ -358,8 +386,18 @@ class Interleaving:
                 else:
                     start += size
             if size == 1 and not has_shrunk:
-                return shortest
+                return shortest._with_small_numbers(core)
             size = max(1, size // 2)
+
+    def _with_small_numbers(self, core: Core) -> Interleaving:
+        smallest = self
+        for at, action in enumerate(self.actions):
+            for number in range(action.number):
+                actions = (*smallest.actions[:at], replace(action, number=number), *smallest.actions[at + 1 :])
+                if replace(smallest, actions=actions).violation(core) is not None:
+                    smallest = replace(smallest, actions=actions)
+                    break
+        return smallest
 
     def __str__(self) -> str:
         return "\n".join(
