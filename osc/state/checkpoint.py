@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+from osc.plan.alter import AlterStatement
 from osc.table.key import Key, KeyValue
 from osc.tail.coordinate import Coordinate
 
@@ -15,7 +16,7 @@ Stage = Literal["copy", "verify"]
 
 Json: TypeAlias = Mapping[str, object]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Fingerprint:
         """A short digest of a statement or of a table's structure."""
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @classmethod
+    def of_alter(cls, alter: AlterStatement) -> str:
+        """What tells one ALTER from another."""
+        return cls.digest(alter.clauses_sql.strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -43,6 +49,9 @@ class Checkpoint:
     low: Key | None
     rows_copied: int
     copy_s: float = 0.0
+    verified: Key | None = None
+    """Every row below it was compared and is right, but for changes behind `coordinate`, which will be reconciled."""
+    rows_verified: int = 0
     ghost_name: str = ""
     """Where the ghost is: the sentry rename gives it another name for a moment."""
 
@@ -58,9 +67,11 @@ class Checkpoint:
             },
             "coordinate": self.coordinate.to_json(),
             "stage": self.stage,
-            "low": None if self.low is None else [_value_to_json(value) for value in self.low],
+            "low": _key_to_json(self.low),
             "rows_copied": self.rows_copied,
             "copy_s": self.copy_s,
+            "verified": _key_to_json(self.verified),
+            "rows_verified": self.rows_verified,
             "ghost_name": self.ghost_name,
         }
 
@@ -70,16 +81,25 @@ class Checkpoint:
         if stored.get("format") != FORMAT:
             raise ValueError(f"a checkpoint of format {stored.get('format')!r}, and this version reads {FORMAT}")
         marks = cast("Mapping[str, str]", stored["fingerprint"])
-        low = cast("list[object] | None", stored["low"])
         return cls(
             fingerprint=Fingerprint(marks["alter"], marks["source"], marks["ghost"], marks["server"]),
             coordinate=Coordinate.from_json(cast("Mapping[str, object]", stored["coordinate"])),
             stage=cast("Stage", stored["stage"]),
-            low=None if low is None else tuple(_value_from_json(value) for value in low),
+            low=_key_from_json(stored["low"]),
             rows_copied=cast("int", stored["rows_copied"]),
             copy_s=cast("float", stored["copy_s"]),
+            verified=_key_from_json(stored["verified"]),
+            rows_verified=cast("int", stored["rows_verified"]),
             ghost_name=cast("str", stored["ghost_name"]),
         )
+
+
+def _key_to_json(key: Key | None) -> object:
+    return None if key is None else [_value_to_json(value) for value in key]
+
+
+def _key_from_json(stored: object) -> Key | None:
+    return None if stored is None else tuple(_value_from_json(value) for value in cast("list[object]", stored))
 
 
 def _value_to_json(value: KeyValue) -> object:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pymysql
 
+from osc.cutover.names import has_swapped
 from osc.errors import BinlogGone, ResumeRefused
 from osc.mysql.session import Conn, error_text
 from osc.mysql.sql import qualified
 from osc.options import Resume
+from osc.plan.alter import AlterStatement
 from osc.state.checkpoint import Checkpoint, Fingerprint
 from osc.state.table import StateTable
-from osc.table.facts import read_table
+from osc.table.facts import Table, read_table
 from osc.table.names import Names
 from osc.tail.coordinate import require_available
 
@@ -48,6 +50,25 @@ def resumable_checkpoint(
             f"--resume=require, but this command cannot go on with an earlier run: {why_not or 'it had not come far'}"
         )
     return None
+
+
+def was_swapped(connection: Conn, names: Names, source: Table, alter: AlterStatement) -> bool:
+    """Whether an earlier run of the same command swapped the tables and was cut off before it could clean up.
+
+    Then the ghost is under none of its names, the old table is where it belongs, and the table has the ghost's structure.
+    """
+    state = StateTable(names.database, names.state)
+    try:
+        if not state.is_ours(connection) or not has_swapped(connection, names):
+            return False
+        checkpoint = state.load(connection)
+    except (ValueError, KeyError, pymysql.err.MySQLError):
+        return False  # preflight tells what is wrong with it
+    return (
+        checkpoint is not None
+        and checkpoint.fingerprint.alter == Fingerprint.of_alter(alter)
+        and checkpoint.fingerprint.ghost == Fingerprint.digest(source.structure)
+    )
 
 
 def _judge(
