@@ -71,7 +71,14 @@ def prepare_tables(
             server=" ".join(dict.fromkeys((sessions.server.identity, binlog.server.identity))),
         )
         checkpoint = resumable_checkpoint(
-            connection, binlog_connection, state, names, wanted, options.resume, options.initially_drop_ghost
+            connection,
+            binlog_connection,
+            binlog.server,
+            state,
+            names,
+            wanted,
+            options.resume,
+            options.initially_drop_ghost,
         )
         if checkpoint is not None:
             if options.initially_drop_old:

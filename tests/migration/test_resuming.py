@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tests.migration.migrating import RunningMigration, copying_up_to, migrate, migrating, tables_of
+from tests.migration.migrating import copying_up_to, migrate, postponed, tables_of
 from tests.migration.tables import contents, make_table
 from tests.servers import ServerUnderTest
 
@@ -26,17 +24,6 @@ def copied_below(server: ServerUnderTest, database: str) -> int:
     """The `id` below which every row has been copied, as the checkpoint has it."""
     low = checkpoint_of(server, database)["low"]
     return int(low[0]) if isinstance(low, list) else 0
-
-
-@contextmanager
-def ready(server: ServerUnderTest, database: str, folder: Path) -> Iterator[RunningMigration]:
-    """A migration that has verified everything and whose swap is postponed."""
-    postpone = folder / "postpone"
-    postpone.touch()
-    with migrating(server, database, "t", ALTER, "--postpone-cut-over-flag-file", str(postpone)) as running:
-        running.wait_for("phase", phase="ready")
-        yield running
-    postpone.unlink()
 
 
 def test_rows_that_were_copied_are_not_copied_again(server: ServerUnderTest, database: str, tmp_path: Path) -> None:
@@ -59,7 +46,7 @@ def test_rows_that_were_verified_are_not_verified_again_and_later_changes_are_br
     server: ServerUnderTest, database: str, tmp_path: Path
 ) -> None:
     make_table(server, database, ROWS)
-    with ready(server, database, tmp_path) as running:
+    with postponed(server, database, ALTER, tmp_path) as (running, _):
         while checkpoint_of(server, database)["rows_verified"] != ROWS:
             running.wait_for("status")
         running.process.kill()
@@ -103,7 +90,7 @@ def test_a_run_that_was_killed_right_behind_the_swap_is_cleaned_up_after(
     server: ServerUnderTest, database: str, tmp_path: Path
 ) -> None:
     make_table(server, database, 100)
-    with ready(server, database, tmp_path) as running:
+    with postponed(server, database, ALTER, tmp_path) as (running, _):
         running.process.kill()
     # What the swap does, and nothing of what comes after it.
     server.execute("rename table t to _t_del, _t_gho to t", database=database)
