@@ -92,6 +92,9 @@ class Beginning:
     rows_copied: int = 0
     copy_s: float = 0.0
     deferred: DeferredIndexes = NO_DEFERRED
+    verified: Key | None = None
+    """An earlier run has compared every row below it."""
+    rows_verified: int = 0
     resumed_at: Coordinate | None = None
     """The end of the binlog when an earlier run was resumed."""
 
@@ -263,6 +266,7 @@ class Engine:
             self._options.workers,
             self._pair.session_variables,
             self._pair.stricter,
+            self._beginning.verified,
         )
         verifier.aim(self.governor.pace.chunk_s)
         self.verifier = verifier
@@ -347,6 +351,8 @@ class Engine:
             rows_copied=self.rows_copied,
             copy_s=self._beginning.copy_s,
             deferred=self._beginning.deferred,
+            verified=self._beginning.verified if self.verifier is None else self.verifier.verified,
+            rows_verified=self.rows_verified,
         )
         self._checkpoints.run(lambda connection: self._state.save(connection, checkpoint, self._beginning.epoch))
         self._saved_at = time.monotonic()
@@ -365,7 +371,7 @@ class Engine:
 
     @property
     def rows_verified(self) -> int:
-        return self.verifier.rows if self.verifier is not None else 0
+        return self._beginning.rows_verified + (self.verifier.rows if self.verifier is not None else 0)
 
     @property
     def pending_keys(self) -> int:

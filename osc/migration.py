@@ -119,11 +119,18 @@ class Migration:
             self._phase("preflight")
             old_timestamp = datetime.now() if self.options.timestamp_old_table else None
             self.looked = look(self.sessions, binlog, self.options, old_timestamp, self.reporter)
-            if confirm is not None and not confirm(self.looked.about_to_do):
+            if not self.looked.was_swapped and confirm is not None and not confirm(self.looked.about_to_do):
                 raise Aborted("not confirmed; nothing was touched")
             lock = AdvisoryLock(self.sessions, self.looked.names.database, self.looked.names.table, self.stop)
             lock.take()
             cleanup.callback(lock.release)
+            if self.looked.was_swapped:
+                self.reporter.warning(
+                    "an earlier run of this command swapped the tables, and was cut off before it could tell. Nothing is left "
+                    "to do but to clean up after it; the old table is kept"
+                )
+                self._finish()
+                return
             try:
                 self._run_under_lock(binlog, lock)
             except Exception as error:
@@ -187,7 +194,7 @@ class Migration:
         finally:
             engine.close()
             if self.swapped is not None:
-                self._finish(prepared)
+                self._finish()
 
     # --- the swap -------------------------------------------------------------------------------------------------
 
@@ -281,7 +288,7 @@ class Migration:
         self.meter.waiting_for(why)
         self._phase("cut-over" if why is None else "ready")
 
-    def _finish(self, prepared: Prepared) -> None:
+    def _finish(self) -> None:
         """After the swap: nothing here can undo it, so what fails is only a warning."""
         assert self.looked is not None
         names = self.looked.names

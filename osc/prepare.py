@@ -13,7 +13,7 @@ from osc.copy.ranges import one_key
 from osc.cutover.blockers import DEFINITION_LOCK
 from osc.cutover.names import restore_names
 from osc.engine import Beginning, TablePair
-from osc.errors import OscError, Refused
+from osc.errors import OscError, Refused, Stalled
 from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
@@ -93,13 +93,20 @@ def _prepare(
             for done in restore_names(connection, names):
                 note(f"an earlier run ended in the middle of a swap: {done}")
         wanted = Fingerprint(
-            alter=Fingerprint.digest(alter.clauses_sql.strip()),
+            alter=Fingerprint.of_alter(alter),
             source=Fingerprint.digest(source.structure),
             ghost="",
             server=" ".join(dict.fromkeys((sessions.server.identity, binlog.server.identity))),
         )
         checkpoint = resumable_checkpoint(
-            connection, binlog_connection, state, names, wanted, options.resume, options.initially_drop_ghost
+            connection,
+            binlog_connection,
+            binlog.server,
+            state,
+            names,
+            wanted,
+            options.resume,
+            options.initially_drop_ghost,
         )
         if checkpoint is not None:
             if options.initially_drop_old:
@@ -121,6 +128,8 @@ def _prepare(
                     rows_copied=checkpoint.rows_copied,
                     copy_s=checkpoint.copy_s,
                     deferred=checkpoint.deferred,
+                    verified=checkpoint.verified,
+                    rows_verified=checkpoint.rows_verified,
                     resumed_at=current_coordinate(binlog_connection, binlog.server),
                 ),
                 checkpoint.fingerprint,
@@ -155,10 +164,18 @@ def _prepare(
 
 
 def raise_epoch(sessions: Sessions, state: StateTable) -> int:
-    """Begin the run's epoch, after every transaction of an earlier one has ended on the server."""
+    """Begin the run's epoch, after every transaction of an earlier one has ended on the server. Raises Stalled."""
     connection = sessions.open("begin a new epoch", {"innodb_lock_wait_timeout": str(EPOCH_WAIT_S)})
     try:
         return state.raise_epoch(connection)
+    except pymysql.err.OperationalError as error:
+        if error_code(error) != LOCK_WAIT_TIMEOUT:
+            raise
+        raise Stalled(
+            f"a transaction still holds its lock on {state.sql_name} after {EPOCH_WAIT_S} s: one of an earlier run, whose "
+            "statement the server has not finished yet. Nothing was changed. Look for it in the process list, wait for it or "
+            "KILL it, and run the same command again"
+        ) from error
     finally:
         connection.close()
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 
+from osc.cutover.blockers import is_renaming
+from osc.errors import Stalled
 from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
 from osc.state.table import SENTRY_COMMENT, table_comment
 from osc.table.names import Names, sorting_after
+
+RENAME_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ def restore_names(connection: Conn, names: Names) -> list[str]:
 
     with connection.cursor() as cursor:
         if comment(swap.old) == SENTRY_COMMENT:
+            _wait_for_renames(connection)
             cursor.execute(f"drop table {sql(swap.old)}")
             done.append(f"dropped the sentry table {sql(swap.old)}")
         if swap.ghost != names.ghost and comment(swap.ghost) is not None and comment(names.ghost) is None:
@@ -57,6 +64,23 @@ def restore_names(connection: Conn, names: Names) -> list[str]:
             cursor.execute(f"rename table {sql(swap.old)} to {sql(names.old)}")
             done.append(f"gave the old table its lasting name {sql(names.old)}")
     return done
+
+
+def _wait_for_renames(connection: Conn) -> None:
+    """Wait until no `RENAME` of a session that was cut off is under way: only the sentry keeps it from going through.
+
+    It waits for the table for a few seconds at most. Were the sentry dropped before, it would swap in a ghost that nobody has
+    reconciled.
+    """
+    deadline = time.monotonic() + RENAME_WAIT_S
+    pause = threading.Event()
+    while is_renaming(connection):
+        if time.monotonic() > deadline:
+            raise Stalled(
+                f"a RENAME TABLE of this login has been waiting for {RENAME_WAIT_S:.0f} s, perhaps one of a swap that was cut "
+                "off. Nothing was changed. Look for it in the process list, KILL it, and run the same command again"
+            )
+        pause.wait(0.1)
 
 
 def has_swapped(connection: Conn, names: Names) -> bool:

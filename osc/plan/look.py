@@ -17,6 +17,7 @@ from osc.plan.findings import Finding, refuse_if_blocking
 from osc.plan.preflight import BinlogServer, preflight
 from osc.plan.tokens import LexicalMode
 from osc.progress.report import Reporter
+from osc.state.leftovers import was_swapped
 from osc.table.facts import Table
 from osc.table.names import Names, names_for
 
@@ -30,6 +31,8 @@ class Look:
     alter: AlterStatement
     resumes: bool
     """Whether an earlier run left tables that this one may go on with."""
+    was_swapped: bool
+    """Whether an earlier run of the same command has swapped the tables already."""
     about_to_do: tuple[str, ...]
     """For the person who is asked whether to go on."""
 
@@ -49,6 +52,8 @@ def look(
         source = read_table_if_allowed(connection, options.database, options.table)
         # The server's own spelling of the name, where it folds case.
         names = names_for(options.database, source.name if source else options.table, old_timestamp)
+        if source is not None and options.resume != "never" and was_swapped(connection, names, source, alter):
+            return Look(names, source, alter, False, True, ())
         findings = preflight(
             connection,
             sessions.server,
@@ -67,7 +72,7 @@ def look(
     refuse_if_blocking(findings)
     assert source is not None, "preflight lets no table through that does not exist"
     resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in findings)
-    return Look(names, source, alter, resumes, _about_to_do(sessions, options, names, source, alter))
+    return Look(names, source, alter, resumes, False, _about_to_do(sessions, options, names, source, alter))
 
 
 def _report(findings: list[Finding], reporter: Reporter) -> None:

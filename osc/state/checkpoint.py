@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+from osc.plan.alter import AlterStatement
 from osc.table.deferred import NO_DEFERRED, DeferredIndexes
 from osc.table.key import Key, KeyValue
 from osc.tail.coordinate import Coordinate
@@ -16,7 +17,7 @@ Stage = Literal["copy", "verify"]
 
 Json: TypeAlias = Mapping[str, object]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Fingerprint:
         """A short digest of a statement or of a table's structure."""
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @classmethod
+    def of_alter(cls, alter: AlterStatement) -> str:
+        """What tells one ALTER from another."""
+        return cls.digest(alter.clauses_sql.strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -46,6 +52,9 @@ class Checkpoint:
     copy_s: float = 0.0
     deferred: DeferredIndexes = NO_DEFERRED
     """The indexes that the ghost gets after the copy."""
+    verified: Key | None = None
+    """Every row below it was compared and is right, but for changes behind `coordinate`, which will be reconciled."""
+    rows_verified: int = 0
 
     def to_json(self) -> dict[str, object]:
         """As a JSON object; `from_json` is its inverse."""
@@ -59,10 +68,12 @@ class Checkpoint:
             },
             "coordinate": self.coordinate.to_json(),
             "stage": self.stage,
-            "low": None if self.low is None else [_value_to_json(value) for value in self.low],
+            "low": _key_to_json(self.low),
             "rows_copied": self.rows_copied,
             "copy_s": self.copy_s,
             "deferred": {"definitions": list(self.deferred.definitions), "bare": self.deferred.bare},
+            "verified": _key_to_json(self.verified),
+            "rows_verified": self.rows_verified,
         }
 
     @classmethod
@@ -71,16 +82,17 @@ class Checkpoint:
         if stored.get("format") != FORMAT:
             raise ValueError(f"a checkpoint of format {stored.get('format')!r}, and this version reads {FORMAT}")
         marks = cast("Mapping[str, str]", stored["fingerprint"])
-        low = cast("list[object] | None", stored["low"])
         deferred = cast("Mapping[str, object]", stored["deferred"])
         return cls(
             fingerprint=Fingerprint(marks["alter"], marks["source"], marks["ghost"], marks["server"]),
             coordinate=Coordinate.from_json(cast("Mapping[str, object]", stored["coordinate"])),
             stage=cast("Stage", stored["stage"]),
-            low=None if low is None else tuple(_value_from_json(value) for value in low),
+            low=_key_from_json(stored["low"]),
             rows_copied=cast("int", stored["rows_copied"]),
             copy_s=cast("float", stored["copy_s"]),
             deferred=DeferredIndexes(tuple(cast("list[str]", deferred["definitions"])), cast("str", deferred["bare"])),
+            verified=_key_from_json(stored["verified"]),
+            rows_verified=cast("int", stored["rows_verified"]),
         )
 
 
@@ -98,6 +110,14 @@ def resume_coordinate(
     end = received()
     first = oldest()
     return end if first is None else start_of(first)
+
+
+def _key_to_json(key: Key | None) -> object:
+    return None if key is None else [_value_to_json(value) for value in key]
+
+
+def _key_from_json(stored: object) -> Key | None:
+    return None if stored is None else tuple(_value_from_json(value) for value in cast("list[object]", stored))
 
 
 def _value_to_json(value: KeyValue) -> object:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pymysql
 
+from osc.cutover.names import has_swapped
 from osc.errors import BinlogGone, ResumeRefused
+from osc.mysql.server import Server
 from osc.mysql.session import Conn, error_text
 from osc.mysql.sql import qualified
 from osc.options import Resume
+from osc.plan.alter import AlterStatement
 from osc.state.checkpoint import Checkpoint, Fingerprint
 from osc.state.table import StateTable
-from osc.table.facts import read_table
+from osc.table.facts import Table, read_table
 from osc.table.names import Names
 from osc.tail.coordinate import require_available
+from osc.tail.lineage import continued
 
 
 def resumable_checkpoint(
     connection: Conn,
     binlog_connection: Conn,
+    binlog_server: Server,
     state: StateTable,
     names: Names,
     wanted: Fingerprint,
@@ -33,7 +40,7 @@ def resumable_checkpoint(
         return None
     why_not = "there is nothing to resume"
     if state.is_ours(connection):
-        found = _judge(connection, binlog_connection, state, names, wanted)
+        found = _judge(connection, binlog_connection, binlog_server, state, names, wanted)
         if isinstance(found, Checkpoint):
             return found
         why_not = found
@@ -50,8 +57,32 @@ def resumable_checkpoint(
     return None
 
 
+def was_swapped(connection: Conn, names: Names, source: Table, alter: AlterStatement) -> bool:
+    """Whether an earlier run of the same command swapped the tables and was cut off before it could clean up.
+
+    Then the ghost is under none of its names, the old table is where it belongs, and the table has the ghost's structure.
+    """
+    state = StateTable(names.database, names.state)
+    try:
+        if not state.is_ours(connection) or not has_swapped(connection, names):
+            return False
+        checkpoint = state.load(connection)
+    except (ValueError, KeyError, pymysql.err.MySQLError):
+        return False  # preflight tells what is wrong with it
+    return (
+        checkpoint is not None
+        and checkpoint.fingerprint.alter == Fingerprint.of_alter(alter)
+        and checkpoint.fingerprint.ghost == Fingerprint.digest(source.structure)
+    )
+
+
 def _judge(
-    connection: Conn, binlog_connection: Conn, state: StateTable, names: Names, wanted: Fingerprint
+    connection: Conn,
+    binlog_connection: Conn,
+    binlog_server: Server,
+    state: StateTable,
+    names: Names,
+    wanted: Fingerprint,
 ) -> Checkpoint | str:
     """The checkpoint, or why it is of no use; an empty reason when the earlier run had not come to its first."""
     try:
@@ -76,9 +107,24 @@ def _judge(
     if Fingerprint.digest(ghost.structure) not in (stored.ghost, checkpoint.deferred.bare):
         return "the ghost table has been altered since"
     if stored.server != wanted.server:
-        return "it ran on another server"
+        return _taken_over_elsewhere(binlog_connection, binlog_server, checkpoint, wanted)
     try:
         require_available(binlog_connection, checkpoint.coordinate)
     except BinlogGone as error:
         return str(error)
     return checkpoint
+
+
+def _taken_over_elsewhere(
+    connection: Conn, server: Server, checkpoint: Checkpoint, wanted: Fingerprint
+) -> Checkpoint | str:
+    """The checkpoint for a server to which the ghost and the state table were replicated, or why it is of no use there.
+
+    The checkpoint came after everything that it tells of, so what is below `low` has arrived as well. What was verified was
+    verified on the other server.
+    """
+    coordinate = continued(connection, server, checkpoint.coordinate)
+    if isinstance(coordinate, str):
+        return f"it ran on another server, and {coordinate}"
+    fingerprint = replace(checkpoint.fingerprint, server=wanted.server)
+    return replace(checkpoint, fingerprint=fingerprint, coordinate=coordinate, verified=None, rows_verified=0)

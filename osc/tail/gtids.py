@@ -95,3 +95,7 @@ class MariadbGtids:
     @property
     def text(self) -> str:
         return ",".join(f"{domain}-{server}-{number}" for domain, (server, number) in sorted(self._last.items()))
+
+    def includes(self, other: MariadbGtids) -> bool:
+        """Whether a server that is here has been where `other` is: as far, or further, in each of its domains."""
+        return all(domain in self._last and self._last[domain][1] >= last[1] for domain, last in other._last.items())

@@ -48,8 +48,13 @@ class Verifier:
         workers: int,
         session_variables: Mapping[str, str],
         stricter: Sequence[Index],
+        verified: Key | None = None,
     ) -> None:
-        """`stricter`: unique indexes of the ghost that the original does not have in the same form."""
+        """`stricter`: unique indexes of the ghost that the original does not have in the same form.
+
+        `verified`: an earlier run has compared every row below that key. Whatever has changed since is reconciled like any
+        change, so it need not be compared again.
+        """
         self._comparison = comparison
         self._sessions = sessions
         self._pending = pending
@@ -60,7 +65,7 @@ class Verifier:
         self._session_variables = session_variables
         self._stricter = stricter
         # Ranges of its own: what is being copied has nothing to do with what is being compared.
-        self._watermarks = Watermarks(compares=False, may_drop=False)
+        self._watermarks = Watermarks(compares=False, may_drop=False, low=verified)
         self._dispatcher = RangeDispatcher(comparison.projection, self._watermarks)
         self._end_is_verified = False
         self._sizer = ChunkSizer(RANGE_TARGET_S)
@@ -95,11 +100,13 @@ class Verifier:
                     lambda statement: session.run(lambda c: one_key(c, projection, statement)), asked_for
                 )
                 if span is None:
-                    return self._verify_rest(session)
+                    self._verify_rest(session)
+                    return
                 if span.last is not None:
                     self._end_is_verified = True
                 # Open-ended, the final range also finds rows that only the ghost has, behind the last of the original.
-                self._verify(session, span if span.last is None else Range(span.number, span.start), asked_for)
+                if self._verify(session, span if span.last is None else Range(span.number, span.start), asked_for):
+                    self._watermarks.complete(span.number)
         finally:
             session.close()
 
@@ -111,7 +118,14 @@ class Verifier:
             self._end_is_verified = True
         self._verify(session, Range(0, self._watermarks.high), 0)
 
-    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> None:
+    @property
+    def verified(self) -> Key | None:
+        """Every row below that key was found right. It stops at a range with keys that never rested."""
+        return self._watermarks.low
+
+    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> bool:
+        """Compare a range; whether every row of it was found right."""
+        is_right = True
         started = time.monotonic()
         expected = session.run(lambda connection: self._comparison.source_sum(connection, span))
         found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
@@ -121,11 +135,14 @@ class Verifier:
         else:
             # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
             self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s))
-            self._examine(session, span)
+            is_right = self._examine(session, span)
         with self._lock:
             self.rows += found.rows
+        return is_right
 
-    def _examine(self, session: SteadySession, span: Range) -> None:
+    def _examine(self, session: SteadySession, span: Range) -> bool:
+        """Whether every difference was explained and is gone. Raises DifferencesFound for a real one."""
+
         def do(step: ExamineStep) -> None:
             match step:
                 case Compare():
@@ -144,6 +161,7 @@ class Verifier:
             raise differences(self._comparison, examined.real, examined.count)
         with self._lock:
             self.inconclusive |= examined.restless
+        return not examined.restless
 
     def _differing(self, connection: Conn, span: Range, keys: Collection[Key] | None) -> set[Key]:
         if keys is None:

@@ -151,6 +151,19 @@ def copying_up_to(
         yield running, holder.rollback
 
 
+@contextmanager
+def postponed(
+    server: ServerUnderTest, database: str, alter: str, folder: Path, *options: str
+) -> Iterator[tuple[RunningMigration, Callable[[], None]]]:
+    """A migration of table `t` that has verified everything and waits before its swap, and how to let it swap."""
+    flag = folder / "postpone"
+    flag.touch()
+    with migrating(server, database, "t", alter, "--postpone-cut-over-flag-file", str(flag), *options) as running:
+        running.wait_for("phase", phase="ready")
+        yield running, lambda: flag.unlink(missing_ok=True)
+    flag.unlink(missing_ok=True)
+
+
 def tables_of(server: ServerUnderTest, database: str) -> set[str]:
     """The names of all tables in the database."""
     return {str(row[0]) for row in server.query("show tables", database=database)}

@@ -5,16 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from osc.cutover.names import has_swapped
 from osc.sandbox.orders import CORE_COLUMNS
 from osc.sandbox.proxy import Proxy
 from osc.sandbox.workload import Workload
 from osc.table.names import Names, names_for
-from tests.cli.running import osc
 from tests.servers import ServerUnderTest
 from tests.torture.faults import Faults
 from tests.torture.plan import Fault, Round
@@ -170,7 +167,7 @@ class _Player:
         ending = self._tool.ending()
         self._tool.close()
         self._played.endings.append(ending)
-        if ending.exit_code == 0 or (ending.exit_code == 2 and self._was_swapped()):
+        if ending.exit_code == 0:
             return True
         if ending.exit_code in _GO_ON:
             return False
@@ -180,19 +177,6 @@ class _Player:
         if ending.exit_code == 1 and ending.phase in ("preflight", "prepare"):
             return False  # nothing was there yet to be kept
         raise _GivenUp(f"a run ended with {ending}")
-
-    def _was_swapped(self) -> bool:
-        """Whether a run swapped the tables and was killed before it could say so; then its tables are cleaned up."""
-        with closing(self._server.admin()) as admin:
-            if not has_swapped(admin, self._names):
-                return False
-        login = self._server.migrator
-        place = ("--host", login.host, "--port", str(login.port), "--user", login.user)
-        what = ("--database", self._names.database, "--table", TABLE)
-        done = osc("cleanup", *place, *what, "--execute", MYSQL_PWD=login.password)
-        if done.returncode != 0:
-            raise _GivenUp(f"osc cleanup ended with {done.returncode}: {done.stderr}")
-        return True
 
     def _require(self, done: bool, what: str) -> None:
         if not done:
