@@ -16,7 +16,7 @@ from osc.engine import Beginning, TablePair
 from osc.errors import OscError, Refused, Stalled
 from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
-from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
+from osc.mysql.session import COPY_SQL_MODE, LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement
@@ -25,6 +25,7 @@ from osc.state.checkpoint import Fingerprint
 from osc.state.leftovers import resumable_checkpoint
 from osc.state.table import StateTable
 from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, stricter_indexes
+from osc.table.conversion import taken_as
 from osc.table.deferred import NO_DEFERRED, DeferredIndexes, deferrable, drop_deferred, wants_deferring
 from osc.table.facts import Column, Table, read_table
 from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, create_like, drop_tables
@@ -36,6 +37,7 @@ from osc.verify.compare import Comparison
 
 DEFINE_WAIT_S = 15
 """How long to wait for a lock that keeps tables from being made: a backup's may be held for hours."""
+_DATES = frozenset({"date", "datetime", "timestamp"})
 
 EPOCH_WAIT_S = 60
 """How long to wait for a transaction of an earlier run that the server has not given up yet."""
@@ -265,6 +267,7 @@ def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: 
         key,
         tuple(pair.source.name for pair in mapping.pairs),
         tuple(pair.ghost.name for pair in mapping.pairs),
+        tuple(taken_as(pair.source, pair.ghost, server.is_mariadb) for pair in mapping.pairs),
         _fillers(server, mapping),
     )
     return TablePair(
@@ -273,7 +276,7 @@ def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: 
         comparison=Comparison(projection, source, ghost),
         stricter=tuple(stricter_indexes(source, ghost, key, mapping.source_of)),
         has_other_unique=bool(other_unique_indexes(ghost, key)),
-        session_variables=_session_variables(names, mapping, key),
+        session_variables=_session_variables(server, names, mapping, key),
     )
 
 
@@ -303,17 +306,29 @@ def _fillers(server: Server, mapping: ColumnMapping) -> tuple[tuple[str, str], .
     return tuple(fillers)
 
 
-def _session_variables(names: Names, mapping: ColumnMapping, key: MigrationKey) -> dict[str, str]:
-    """The server's own time zone where a value depends on it, as in a direct `ALTER`; else UTC, as pinned."""
+def _session_variables(server: Server, names: Names, mapping: ColumnMapping, key: MigrationKey) -> dict[str, str]:
+    """What the conversions of this `ALTER` depend on: the server's own, as in a direct `ALTER`, else as pinned."""
+    variables = {"sql_mode": f"'{_sql_mode(server, mapping)}'"}
     if not _depends_on_the_zone(mapping):
-        return {}
+        return variables
     if any(column.kind == "timestamp" for column in key.columns):
         raise Refused(
             f"the migration key of {qualified(names.database, names.table)}, {key.text}, has a TIMESTAMP, and what the "
             "ALTER does to other columns depends on the time zone (a conversion, a default of now, a generated column). Do "
             "that in a migration with another key. The table is as it was"
         )
-    return {"time_zone": "@@global.time_zone"}
+    return {**variables, "time_zone": "@@global.time_zone"}
+
+
+def _sql_mode(server: Server, mapping: ColumnMapping) -> str:
+    """Strict. How fractions of a second are cut off, and which dates are accepted where none were stored, is the server's."""
+    modes = COPY_SQL_MODE.split(",")
+    taken_over = ["TIME_TRUNCATE_FRACTIONAL", "TIME_ROUND_FRACTIONAL"]
+    if any(p.ghost.data_type in _DATES and p.source.data_type not in _DATES for p in mapping.pairs):
+        modes.remove("ALLOW_INVALID_DATES")
+        taken_over += ["NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ALLOW_INVALID_DATES"]
+    own = server.variable("sql_mode").upper().split(",")
+    return ",".join([*modes, *(mode for mode in taken_over if mode in own)])
 
 
 def _depends_on_the_zone(mapping: ColumnMapping) -> bool:

@@ -33,6 +33,8 @@ StartReplica = Callable[..., ServerUnderTest]
 settings.register_profile("osc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("osc")
 
+EVERYDAY_EXAMPLES = 15
+
 _named_by_dsn = pytest.StashKey[dict[str, ServerUnderTest]]()
 
 
@@ -56,6 +58,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many interleavings of the model are played (default: 5000)",
     )
     group.addoption("--model-seed", default="0", metavar="SEED", help="the seed of the first of them (default: 0)")
+    group.addoption(
+        "--examples",
+        type=int,
+        default=EVERYDAY_EXAMPLES,
+        metavar="N",
+        help="random tables that are migrated on each server (default: %(default)s; thousands take hours)",
+    )
     group.addoption(
         "--server-dsn",
         default=os.environ.get("OSC_TEST_DSN"),
@@ -174,6 +183,12 @@ def database(server: ServerUnderTest) -> Iterator[str]:
 def is_full_size(request: pytest.FixtureRequest) -> bool:
     """Whether `--full-size` was given."""
     return bool(request.config.getoption("--full-size"))
+
+
+@pytest.fixture(scope="session")
+def examples(request: pytest.FixtureRequest) -> int:
+    """How many random tables to try on each server."""
+    return int(request.config.getoption("--examples"))
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ else:
 
 SslMode = Literal["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"]
 
-COPY_SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
-"""Conversion errors stay errors; zero dates and a zero in an auto-increment column, once stored, are carried."""
+COPY_SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+"""Conversion errors stay errors; what was stored under a loose mode is carried: dates that are zero or that no calendar has,
+a zero in an auto-increment column."""
 
 PINNED: Mapping[str, str] = {
     "autocommit": "1",

@@ -54,6 +54,8 @@ class Projection:
     """Columns of the original whose values are carried."""
     ghost_columns: tuple[str, ...]
     """The column of the ghost that each goes to."""
+    values: tuple[str, ...] = ()
+    """For each of them the SQL to insert, where a plain insert would convert it otherwise than a direct `ALTER`."""
     fillers: tuple[tuple[str, str], ...] = ()
     """Added columns that a strict insert must name, with the literal that a direct `ALTER` fills them with."""
 
@@ -166,7 +168,7 @@ class Projection:
     def _insert_select(self, verb: str, twin: str | None = None) -> str:
         fillers = self.fillers if twin is None else ()
         targets = columns_list((*self.ghost_columns, *(name for name, _ in fillers)))
-        values = ", ".join([*map(quote, self.source_columns), *(literal for _, literal in fillers)])
+        values = ", ".join([*(self.values or map(quote, self.source_columns)), *(literal for _, literal in fillers)])
         return (
             f"{verb} into {twin or self.ghost_table} ({targets}) select {values} from {self.source_table}"
             f" force index ({quote(self.key.source_index)})"
