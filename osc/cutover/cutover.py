@@ -67,11 +67,14 @@ class CutOver:
     report: Callable[[CutOverAttempt], None]
     attempts: list[CutOverAttempt] = field(default_factory=list)
 
-    def run(self, restless: set[Key]) -> Swapped:
-        """Swap. Raises CutOverFailed when no attempt succeeded, and whatever stops the run."""
+    def run(self, restless: Callable[[], set[Key]]) -> Swapped:
+        """Swap; `restless` tells which keys are to be compared under the lock.
+
+        Raises CutOverFailed when no attempt succeeded, and whatever stops the run.
+        """
         while True:
             self._wait_for_a_good_moment()
-            swapped = self._attempt(restless)
+            swapped = self._attempt(restless())
             if swapped is not None:
                 return swapped
             if len(self.attempts) >= self.attempts_allowed:

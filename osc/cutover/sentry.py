@@ -36,11 +36,11 @@ from osc.errors import OscError
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.state.table import SENTRY_COMMENT
-from osc.table.facts import read_table
+from osc.table.ghost import existing
 from osc.table.key import Key
 from osc.table.names import Names
 from osc.table.projection import MigrationKey
-from osc.table.temporary_key import add_temporary_key, drop_temporary_key
+from osc.table.temporary_key import add_temporary_key, drop_temporary_key, has_temporary_key
 from osc.threads import OwnedThread
 
 log = logging.getLogger(__name__)
@@ -217,8 +217,10 @@ class SentryRename(Swap):
 
     def _restore_key(self, connection: Conn) -> None:
         """An attempt that failed after it had dropped the temporary key must leave the ghost as it was."""
-        if not self._key.ghost_index_is_temporary:
-            return
-        ghost = read_table(connection, self._names.database, self._names.ghost)
-        if ghost is not None and not any(index.name == self._key.ghost_index for index in ghost.indexes):
-            add_temporary_key(connection, self._names.database, self._names.ghost, self._key)
+        names = self._names
+        if (
+            self._key.ghost_index_is_temporary
+            and existing(connection, names.database, [names.ghost])
+            and not has_temporary_key(connection, names.database, names.ghost, self._key)
+        ):
+            add_temporary_key(connection, names.database, names.ghost, self._key)
