@@ -13,10 +13,12 @@ import threading
 from dataclasses import asdict, dataclass, field
 
 import pymysql
+from pymysql.cursors import Cursor
 
 from osc.mysql.sql import qualified
 
 KEPT = 10
+DEADLOCK = 1213
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Writer:
 
     number: int
     rounds: int = 0
+    deadlocks: int = 0
     errors: list[str] = field(default_factory=list)
 
     def write(
@@ -33,20 +36,33 @@ class Writer:
         """Write until `end`, or until a statement fails."""
         connection = pymysql.connect(**settings, autocommit=True)  # type: ignore[call-overload]
         try:
-            with connection.cursor() as cursor:
-                while not end.is_set():
-                    number = self.rounds + 1
-                    cursor.execute(f"insert into {table} (w, n, v) values ({self.number}, {number}, 0)")
-                    cursor.execute(f"update {table} set v = v + 1 where w = {self.number} and n = {number}")
-                    cursor.execute(f"delete from {table} where w = {self.number} and n = {number - KEPT}")
-                    self.rounds = number
-                    if number == 1:
-                        has_begun.wait()
+            while not end.is_set():
+                try:
+                    self._round(connection, table, self.rounds + 1)
+                except pymysql.err.OperationalError as error:
+                    if error.args[0] != DEADLOCK:
+                        raise
+                    connection.rollback()
+                    self.deadlocks += 1
+                    continue
+                self.rounds += 1
+                if self.rounds == 1:
+                    has_begun.wait()
         except (pymysql.err.MySQLError, OSError) as error:
             self.errors.append(repr(error))
             has_begun.abort()
         finally:
             connection.close()
+
+    def _round(self, connection: pymysql.connections.Connection[Cursor], table: str, number: int) -> None:
+        with connection.cursor() as cursor:
+            if self.number % 2:
+                cursor.execute("begin")
+                cursor.execute(f"select v from {table} where w = {self.number}")
+            cursor.execute(f"insert into {table} (w, n, v) values ({self.number}, {number}, 0)")
+            cursor.execute(f"update {table} set v = v + 1 where w = {self.number} and n = {number}")
+            cursor.execute(f"delete from {table} where w = {self.number} and n = {number - KEPT}")
+        connection.commit()
 
 
 def main() -> None:

@@ -86,6 +86,8 @@ class Hammered:
 
     expected: set[tuple[int, int, int]]
     errors: list[str]
+    deadlocks: int = 0
+    """Errors 1213, after each of which the transaction was repeated."""
 
 
 @contextmanager
@@ -120,3 +122,4 @@ def hammered(server: ServerUnderTest, database: str, table: str) -> Iterator[Ham
         rounds = writer["rounds"]
         done.expected |= {(writer["number"], n, 1) for n in range(max(1, rounds - KEPT + 1), rounds + 1)}
         done.errors += writer["errors"]
+        done.deadlocks += writer["deadlocks"]
