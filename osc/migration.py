@@ -280,6 +280,7 @@ class Migration:
         postpone = self.options.postpone_flag_file
         return Readiness(
             pending=len(engine.pending),
+            undecided=engine.pending.undecided,
             lag_s=engine.heartbeat.lag_s,
             throttled_by=engine.gate.closed_by(),
             postponed_by=str(postpone) if postpone is not None and postpone.exists() else None,
