@@ -2,7 +2,8 @@
 
 What must have happened, and in which order, is told in `osc/cutover/conditions.py`; here it is done, on the locking session
 (`COMMIT` keeps table locks; `BEGIN` would release them). In the end both tables must still have the structure that was
-verified, and nothing that was asked before may have changed since: old XA transactions, the order of commits. Past the budget the attempt is given up, and the application goes on.
+verified, and what was asked of the server before is asked once more: old XA transactions, the order of commits. Past the
+budget the attempt is given up, and the application goes on.
 """
 
 from __future__ import annotations

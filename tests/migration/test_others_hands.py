@@ -157,9 +157,11 @@ def test_an_order_of_commits_that_is_given_up_midway_stops_the_run_before_the_sw
     server: ServerUnderTest, database: str, tmp_path: Path
 ) -> None:
     make_table(server, database, 100)
-    with held_before_the_swap(server, database, tmp_path) as (running, _):
-        with global_variable(server, "binlog_order_commits", "0"):
-            run = running.end()
+    with (
+        held_before_the_swap(server, database, tmp_path) as (running, _),
+        global_variable(server, "binlog_order_commits", "0"),
+    ):
+        run = running.end()
     assert (run.exit_code, run.outcome, run.finished["resumable"]) == (5, "failed", True), str(run)
     assert "binlog_order_commits" in run.error
     again = migrate(server, database, "t", ALTER)
