@@ -20,11 +20,11 @@ from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
 from osc.cutover.names import SwapNames
 from osc.errors import DifferencesFound, OscError
-from osc.mysql.session import Sessions
+from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.reconcile.applier import Applier
-from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.barrier import Heartbeat, require_commit_order
 from osc.reconcile.cycle import opening
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.reconciler import Reconciler
@@ -47,6 +47,7 @@ from osc.throttle.gate import Gate
 from osc.throttle.governor import Governor, Pace, impact_factor
 from osc.throttle.pulse import Pulse
 from osc.throttle.signals import backlog, flag_file, tail_lag
+from osc.verify.again import Reverification
 from osc.verify.compare import Comparison
 from osc.verify.verifier import Verifier
 
@@ -197,6 +198,7 @@ class Engine:
             lambda status: None,
         )
         self.verifier: Verifier | None = None
+        self._reverification: Reverification | None = None
 
     def _take_pace(self, pace: Pace) -> None:
         self.sizer.aim(pace.chunk_s)
@@ -251,22 +253,12 @@ class Engine:
             self._stage = "verify"
             self.save_checkpoint()
 
-    def verify(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> Verifier:
+    def verify(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Compare all rows of both tables, and build the deferred indexes beside it. Raises DifferencesFound."""
         if self._beginning.deferred.definitions:
             self.indexes.start()
-        verifier = Verifier(
-            self._pair.comparison,
-            self._sessions,
-            self.pending,
-            self.heartbeat,
-            self.tail.wait_for_heartbeat,
-            self._pass_verification_gate,
-            self._stop,
-            self._options.workers,
-            self._pair.session_variables,
-            self._pair.stricter,
-            self._beginning.verified,
+        verifier = self._new_verifier(
+            self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
         )
         verifier.aim(self.governor.pace.chunk_s)
         self.verifier = verifier
@@ -277,14 +269,43 @@ class Engine:
             announce(self.indexes.what)
             join_all([self.indexes.thread], while_waiting)
             announce(None)
-        return verifier
 
     def _pass_verification_gate(self) -> None:
         self.indexes.wait_while_held()
         self.gate.pass_through()
 
-    def handover(self) -> Handover:
-        """What is left to do under the lock."""
+    def reverification(self, proven: Callable[[Verifier], None]) -> Reverification:
+        """What verifies again while the swap waits; `proven` is told of each pass. After `verify`."""
+        assert self.verifier is not None
+        self._reverification = Reverification(
+            self.verifier, lambda gate, stop: self._new_verifier(gate, stop, 1), self.gate.closed_by, proven
+        )
+        return self._reverification
+
+    def _new_verifier(
+        self, gate: Callable[[], None], stop: StopRequest, workers: int, verified: Key | None = None
+    ) -> Verifier:
+        return Verifier(
+            self._pair.comparison,
+            self._sessions,
+            self.pending,
+            self.heartbeat,
+            self.tail.wait_for_heartbeat,
+            gate,
+            stop,
+            workers,
+            self._pair.session_variables,
+            self._pair.stricter,
+            verified,
+        )
+
+    def handover(self, prepared: Callable[[Conn], list[str]]) -> Handover:
+        """What is left to do under the lock. `prepared`: XA transactions that must have ended by then."""
+
+        def last_look(connection: Conn) -> str | None:
+            require_commit_order(connection, self._sessions.server)
+            return next(iter(prepared(connection)), None)
+
         self._handover = Handover(
             self.pending,
             self.applier,
@@ -293,6 +314,7 @@ class Engine:
             self._beginning.epoch,
             self.tail.wait_for_heartbeat,
             self._fingerprint,
+            last_look,
         )
         return self._handover
 
@@ -354,7 +376,12 @@ class Engine:
             verified=self._beginning.verified if self.verifier is None else self.verifier.verified,
             rows_verified=self.rows_verified,
         )
-        self._checkpoints.run(lambda connection: self._state.save(connection, checkpoint, self._beginning.epoch))
+
+        def save(connection: Conn) -> None:
+            require_commit_order(connection, self._sessions.server)
+            self._state.save(connection, checkpoint, self._beginning.epoch)
+
+        self._checkpoints.run(save)
         self._saved_at = time.monotonic()
         self.has_checkpoint = True
 
@@ -417,6 +444,7 @@ class Engine:
         """End every thread and session. What a thread died of is not raised again here."""
         self._stop.request("the run has ended")
         self.indexes.close()
+        self._end_reverification()
         for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
             if thread.is_started:
                 thread.join()
@@ -430,6 +458,14 @@ class Engine:
         self.heartbeat.close()
         self._xa.close()
         self._checkpoints.close()
+
+    def _end_reverification(self) -> None:
+        """What it finds so late is of no account: the run ends for another reason, or has swapped."""
+        if self._reverification is not None:
+            try:
+                self._reverification.halt()
+            except (OscError, pymysql.err.MySQLError, OSError) as error:
+                log.info("the verification under way when the run ended: %s", error)
 
     def _save_last_checkpoint(self) -> None:
         """Nothing that was done has to be done again by a run that resumes this one. If it fails, the one before counts."""

@@ -131,6 +131,12 @@ class CutOverFailed(OscError):
     resumable = True
 
 
+class CommitOrderLost(OscError):
+    """Somebody let transactions become visible out of the binlog's order, on which every reconciled row rests."""
+
+    resumable = True
+
+
 class Stalled(OscError):
     """Something that the migration waits for did not happen in the time allowed."""
 

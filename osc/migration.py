@@ -29,6 +29,7 @@ from osc.cutover.blockers import (
     server_now,
 )
 from osc.cutover.cutover import CutOver, Readiness
+from osc.cutover.handover import Handover
 from osc.cutover.locked import LockedRename
 from osc.cutover.names import SwapNames, has_swapped, restore_names
 from osc.cutover.outcome import Swap, Swapped
@@ -62,6 +63,9 @@ from osc.progress.report import Phase, Reporter, Result
 from osc.state.table import SENTRY_COMMENT, table_comment
 from osc.table.ghost import drop_tables, existing
 from osc.table.names import Names
+from osc.table.temporary_key import drop_left_temporary_key
+from osc.verify.again import Reverification
+from osc.verify.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -131,13 +135,14 @@ class Migration:
                 )
                 self._finish()
                 return
+            check_lock = cleanup.enter_context(lock.kept())
             try:
-                self._run_under_lock(binlog, lock)
+                self._run_under_lock(binlog, check_lock)
             except Exception as error:
                 self._clean_up_after(self.understood(error))
                 raise
 
-    def _run_under_lock(self, binlog: Sessions, lock: AdvisoryLock) -> None:
+    def _run_under_lock(self, binlog: Sessions, check_lock: Callable[[], None]) -> None:
         assert self.looked is not None
         self._phase("prepare")
         self.has_tables = True
@@ -167,7 +172,7 @@ class Migration:
 
         def check() -> None:
             self._check_panic_file()
-            lock.keep()
+            check_lock()
             engine.check()
             self.meter.tick()
 
@@ -177,9 +182,9 @@ class Migration:
             engine.copy_rows(check)
             copied_at = self._server_now()
             self._phase("verify")
-            verifier = engine.verify(check, self.meter.waiting_for)
+            engine.verify(check, self.meter.waiting_for)
             self.meter.verified()
-            self._swap(prepared, engine, check, copied_at, verifier.inconclusive)
+            self._swap(prepared, engine, check, copied_at)
             doubt = engine.prove_swap()
             self.swap_is_proven = doubt is None
             if doubt is not None:
@@ -204,10 +209,10 @@ class Migration:
         engine: Engine,
         check: Callable[[], None],
         copied_at: str,
-        restless: set[tuple[int | bytes | str, ...]],
     ) -> None:
         assert self.looked is not None
         names = self.looked.names
+        reverification = engine.reverification(self._verified_again)
         self._phase("ready")
         variables = {"time_zone": "'SYSTEM'", "lock_wait_timeout": "1"}
         session = SteadySession(self.sessions, "prepare the swap", self.stop, variables=variables)
@@ -222,10 +227,13 @@ class Migration:
                 self.meter.waiting_for(why)
                 check()
 
+            def still_prepared(connection: Conn) -> list[str]:
+                # One that is prepared later holds the table's lock if it wrote there, and lets the attempt fail.
+                return [each for each in prepared_transactions(connection) if each in listed_before]
+
             def look_for_blockers(connection: Conn) -> list[str]:
                 own = self.sessions.connection_ids
-                # A transaction prepared later holds the table's lock if it wrote there, and lets the attempt fail.
-                found = [each for each in prepared_transactions(connection) if each in listed_before]
+                found = still_prepared(connection)
                 found += old_snapshots(connection, copied_at, own)
                 if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
                     found.append(f"the name {names.old}, which is taken: rename or drop that table")
@@ -238,7 +246,7 @@ class Migration:
                 return found
 
             self.cut_over = CutOver(
-                swap=self._way_to_swap(prepared, engine),
+                swap=self._way_to_swap(prepared, engine.handover(still_prepared)),
                 reconciler=engine.reconciler,
                 readiness=lambda: self._readiness(engine),
                 blockers=blockers,
@@ -246,21 +254,21 @@ class Migration:
                 check=check,
                 stop=self.stop,
                 attempts_allowed=self.options.default_retries,
-                announce=self._announce,
+                announce=lambda why: self._announce(why, reverification),
                 report=self.meter.cut_over_attempt,
             )
-            self.swapped = self.cut_over.run(restless)
+            self.swapped = self.cut_over.run(lambda: reverification.restless)
         finally:
             session.close()
 
-    def _way_to_swap(self, prepared: Prepared, engine: Engine) -> Swap:
+    def _way_to_swap(self, prepared: Prepared, handover: Handover) -> Swap:
         assert self.looked is not None
         way = LockedRename if self.sessions.server.renames_under_lock else SentryRename
         return way(
             self.sessions,
             self.looked.names,
             prepared.pair.projection.key,
-            engine.handover(),
+            handover,
             self.options.cut_over_lock_timeout_s,
             prepared.pair.session_variables,
         )
@@ -279,14 +287,23 @@ class Migration:
         postpone = self.options.postpone_flag_file
         return Readiness(
             pending=len(engine.pending),
+            undecided=engine.pending.undecided,
             lag_s=engine.heartbeat.lag_s,
             throttled_by=engine.gate.closed_by(),
             postponed_by=str(postpone) if postpone is not None and postpone.exists() else None,
         )
 
-    def _announce(self, why: str | None) -> None:
+    def _announce(self, why: str | None, reverification: Reverification) -> None:
+        if why is None:
+            reverification.halt()
+        else:
+            reverification.go_on()
         self.meter.waiting_for(why)
         self._phase("cut-over" if why is None else "ready")
+
+    def _verified_again(self, verifier: Verifier) -> None:
+        self.meter.verified()
+        self.reporter.event("verified_again", rows=verifier.rows, inconclusive=len(verifier.inconclusive))
 
     def _finish(self) -> None:
         """After the swap: nothing here can undo it, so what fails is only a warning."""
@@ -301,6 +318,7 @@ class Migration:
             connection = self.sessions.open("clean up after the swap", {"lock_wait_timeout": "30"})
             try:
                 restore_names(connection, names)
+                drop_left_temporary_key(connection, names)
                 drop_tables(connection, names.database, tables, self.reporter.warning)
             finally:
                 connection.close()

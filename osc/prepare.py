@@ -11,7 +11,7 @@ import pymysql
 from osc.copy.indexes import end_builds
 from osc.copy.ranges import one_key
 from osc.cutover.blockers import DEFINITION_LOCK
-from osc.cutover.names import restore_names
+from osc.cutover.names import earlier_names, restore_names
 from osc.engine import Beginning, TablePair
 from osc.errors import OscError, Refused, Stalled
 from osc.mysql.readers import binlog_readers
@@ -92,7 +92,7 @@ def _prepare(
     state = StateTable(names.database, names.state)
     try:
         if state.is_ours(connection):
-            for done in restore_names(connection, names):
+            for done in restore_names(connection, earlier_names(connection, names)):
                 note(f"an earlier run ended in the middle of a swap: {done}")
         wanted = Fingerprint(
             alter=Fingerprint.of_alter(alter),
@@ -117,6 +117,7 @@ def _prepare(
                 note("--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)")
             end_builds(connection, names.database, names.ghost)
             epoch = raise_epoch(sessions, state)
+            state.note_old_name(connection, names.old)
             pair = _pair(connection, sessions.server, names, source, alter)
             return Prepared(
                 pair,
@@ -220,6 +221,7 @@ def _make(
     note: Callable[[str], None],
 ) -> TablePair:
     state.create(connection)
+    state.note_old_name(connection, names.old)
     create_like(connection, names)
     copied = constraint_names(connection, server, names)
     added = {name.text: decorated(name.text, "_chk") for name in alter.added_checks if name.text in copied}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import pymysql
@@ -30,6 +30,8 @@ class Readiness:
     """What the swap has to wait for, as far as the engine itself knows."""
 
     pending: int
+    undecided: Collection[str]
+    """XA transactions that have changed rows of the table: the attempt would fail."""
     lag_s: float | None
     throttled_by: str | None
     postponed_by: str | None
@@ -40,6 +42,8 @@ class Readiness:
             return f"postponed while {self.postponed_by} exists"
         if self.throttled_by is not None:
             return f"throttled: {self.throttled_by}"
+        if self.undecided:
+            return f"the XA transaction {min(self.undecided)}, which has changed rows, to be committed or rolled back"
         if self.pending > MOST_PENDING:
             return f"{self.pending} keys to reconcile first"
         if self.lag_s is None or self.lag_s > MOST_LAG_S:
@@ -67,11 +71,14 @@ class CutOver:
     report: Callable[[CutOverAttempt], None]
     attempts: list[CutOverAttempt] = field(default_factory=list)
 
-    def run(self, restless: set[Key]) -> Swapped:
-        """Swap. Raises CutOverFailed when no attempt succeeded, and whatever stops the run."""
+    def run(self, restless: Callable[[], set[Key]]) -> Swapped:
+        """Swap; `restless` tells which keys are to be compared under the lock.
+
+        Raises CutOverFailed when no attempt succeeded, and whatever stops the run.
+        """
         while True:
             self._wait_for_a_good_moment()
-            swapped = self._attempt(restless)
+            swapped = self._attempt(restless())
             if swapped is not None:
                 return swapped
             if len(self.attempts) >= self.attempts_allowed:

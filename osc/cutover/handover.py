@@ -2,7 +2,8 @@
 
 What must have happened, and in which order, is told in `osc/cutover/conditions.py`; here it is done, on the locking session
 (`COMMIT` keeps table locks; `BEGIN` would release them). In the end both tables must still have the structure that was
-verified. Past the budget the attempt is given up, and the application goes on.
+verified, and what was asked of the server before is asked once more: old XA transactions, the order of commits. Past the
+budget the attempt is given up, and the application goes on.
 """
 
 from __future__ import annotations
@@ -59,8 +60,12 @@ class Handover:
         epoch: int,
         tail_has_met: Callable[[int, float], bool],
         fingerprint: Fingerprint,
+        last_look: Callable[[Conn], str | None],
     ) -> None:
-        """`fingerprint` has the structures of the original and of the complete ghost."""
+        """`fingerprint` has the structures of the original and of the complete ghost.
+
+        `last_look` is what has to be asked of the server once more, right before the rename: what is in its way, or None.
+        """
         self._pending = pending
         self._applier = applier
         self._comparison = comparison
@@ -68,6 +73,7 @@ class Handover:
         self._epoch = epoch
         self._tail_has_met = tail_has_met
         self._structures = (fingerprint.source, fingerprint.ghost)
+        self._last_look = last_look
         self.beat = 0
         """The heartbeat of the latest attempt."""
 
@@ -105,6 +111,9 @@ class Handover:
             raise differences(comparison, look.differing, len(look.differing))
         connection.commit()
         self._check_structures(connection, comparison)
+        in_the_way = self._last_look(connection)
+        if in_the_way is not None:
+            raise AttemptFailed(f"in the way: {in_the_way}")
         budget.check("checking the tables")
         return look.keys
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from osc.cutover.blockers import is_renaming
 from osc.errors import Stalled
 from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
-from osc.state.table import SENTRY_COMMENT, table_comment
+from osc.state.table import SENTRY_COMMENT, StateTable, table_comment
 from osc.table.names import Names, sorting_after
 
 RENAME_WAIT_S = 60.0
@@ -35,6 +35,13 @@ class SwapNames:
 
 def _behind(table: str, name: str, suffix: str) -> str:
     return name if name.encode() > table.encode() else sorting_after(table, suffix)
+
+
+def earlier_names(connection: Conn, names: Names) -> Names:
+    """The same names as an earlier run had them, if its state table is there: what it called the old table."""
+    state = StateTable(names.database, names.state)
+    old = state.old_name(connection) if state.is_ours(connection) else None
+    return names if old is None else replace(names, old=old)
 
 
 def restore_names(connection: Conn, names: Names) -> list[str]:

@@ -36,11 +36,11 @@ from osc.errors import OscError
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.state.table import SENTRY_COMMENT
-from osc.table.facts import read_table
+from osc.table.ghost import existing
 from osc.table.key import Key
 from osc.table.names import Names
 from osc.table.projection import MigrationKey
-from osc.table.temporary_key import add_temporary_key, drop_temporary_key
+from osc.table.temporary_key import add_temporary_key, drop_temporary_key, has_temporary_key
 from osc.threads import OwnedThread
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,16 @@ log = logging.getLogger(__name__)
 WAITING_STATE = "Waiting for table metadata lock"
 """Exactly this. Other states contain "lock" as well, and a rename in one of them does not wait for `t` yet."""
 
-NO_WAIT_S = 0.5
-"""For how long the lock is asked for without waiting. A request that waits makes every writer wait behind it, and makes
-the server fail a transaction that has read the table and now wants to write it."""
+POLITE_ATTEMPTS = 10
+"""In so many attempts the lock is only asked for without waiting, again and again, for as long as it might wait.
+
+A request that waits makes every writer wait behind it, and makes the server fail transactions that have read the table and now
+want to write it. Measured on MariaDB 10.11, eight swaps each: with 4 to 16 sessions that did just that, in the table for a
+sixth to four fifths of their time, waiting got the lock within 80 ms and cost the application 11 to 74 deadlock errors (1213).
+Not waiting cost it none, and got the lock within 0.6 s at the median, 3 s at the worst; but in four of the eight, not at all
+within 5 s, where 16 sessions held it for four fifths. So in the end there is an attempt that waits: else a table that is never
+free would never be swapped.
+"""
 
 NO_WAIT_PAUSE_S = 0.005
 
@@ -78,9 +85,12 @@ class SentryRename(Swap):
         self._variables = variables
         self._swap_names = SwapNames.of(names)
         self._has_set_up = False
+        self._attempts = 0
+        self._asked_at = 0.0
 
     def attempt(self, restless: set[Key]) -> Swapped:
         """Try once. Raises AttemptFailed when another try makes sense, and any other error when none does."""
+        self._attempts += 1
         lock_session = open_locking_session(self._sessions, self._lock_timeout_s, self._variables)
         rename_session: Conn | None = None
         try:
@@ -100,9 +110,9 @@ class SentryRename(Swap):
 
     def _swap(self, lock_session: Conn, rename_session: Conn, restless: set[Key]) -> Swapped:
         rename = OwnedThread("rename", lambda: self._rename(rename_session))
-        started = time.monotonic()
+        self._asked_at = time.monotonic()
         try:
-            started = self._lock(lock_session)
+            self._lock(lock_session)
             budget = Budget.of(self._lock_timeout_s)
             keys = self._handover.run(lock_session, self._swap_names.ghost, restless, budget)
             rename.start()
@@ -112,39 +122,37 @@ class SentryRename(Swap):
             self._drop_sentry(lock_session)
         finally:
             unlock(lock_session)
-            self.last_stall_ms = (time.monotonic() - started) * 1_000
+            self.last_stall_ms = (time.monotonic() - self._asked_at) * 1_000
             if rename.is_started:
                 rename.join()
         rename.raise_if_dead()
-        self.last_stall_ms = (time.monotonic() - started) * 1_000
+        self.last_stall_ms = (time.monotonic() - self._asked_at) * 1_000
         return Swapped(self.last_stall_ms, keys)
 
     # --- the lock -------------------------------------------------------------------------------------------------
 
-    def _lock(self, connection: Conn) -> float:
-        """Get the lock; returns when the request that got it was sent.
-
-        First without waiting, again and again, which disturbs nobody; then waiting, for as long as allowed.
-        """
+    def _lock(self, connection: Conn) -> None:
+        """Get the lock, or raise AttemptFailed. Nobody waits before the request that gets it, or that waits, is sent."""
         tables = ", ".join(
             f"{qualified(self._names.database, name)} write"
             for name in (self._names.table, self._swap_names.ghost, self._swap_names.old, self._names.state)
         )
+        is_polite = self._attempts <= POLITE_ATTEMPTS
+        ends_at = time.monotonic() + (self._lock_timeout_s if is_polite else 0)
         pause = threading.Event()
-        polite_until = time.monotonic() + NO_WAIT_S
         while True:
-            sent = time.monotonic()
-            waits = f"wait {self._lock_timeout_s}" if sent >= polite_until else "nowait"
+            self._asked_at = time.monotonic()
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute(f"lock tables {tables} {waits}")
-                return sent
+                    cursor.execute(f"lock tables {tables} {'nowait' if is_polite else f'wait {self._lock_timeout_s}'}")
+                return
             except pymysql.err.MySQLError as error:
                 if error_code(error) != LOCK_WAIT_TIMEOUT:
                     raise
-                if sent >= polite_until:
+                if time.monotonic() >= ends_at:
+                    waited = "asked for without making anybody wait" if is_polite else "waited for"
                     raise AttemptFailed(
-                        f"the table was in use for {self._lock_timeout_s} s: {error_text(error)}"
+                        f"the table was in use whenever it was {waited}, for {self._lock_timeout_s} s: {error_text(error)}"
                     ) from error
             pause.wait(NO_WAIT_PAUSE_S)
 
@@ -217,8 +225,10 @@ class SentryRename(Swap):
 
     def _restore_key(self, connection: Conn) -> None:
         """An attempt that failed after it had dropped the temporary key must leave the ghost as it was."""
-        if not self._key.ghost_index_is_temporary:
-            return
-        ghost = read_table(connection, self._names.database, self._names.ghost)
-        if ghost is not None and not any(index.name == self._key.ghost_index for index in ghost.indexes):
-            add_temporary_key(connection, self._names.database, self._names.ghost, self._key)
+        names = self._names
+        if (
+            self._key.ghost_index_is_temporary
+            and existing(connection, names.database, [names.ghost])
+            and not has_temporary_key(connection, names.database, names.ghost, self._key)
+        ):
+            add_temporary_key(connection, names.database, names.ghost, self._key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pymysql
 
@@ -12,6 +14,7 @@ from osc.control.stop import StopRequest
 from osc.errors import AlreadyRunning, ServerLost, TakenOver
 from osc.mysql.session import Conn, Sessions, connection_id, end_session, error_text, is_lost
 from osc.mysql.steady import PATIENCE_S
+from osc.threads import OwnedThread
 
 PING_EVERY_S = 5.0
 WAIT_TIMEOUT_S = 30
@@ -24,7 +27,7 @@ PAUSE_S = 0.5
 
 
 class AdvisoryLock:
-    """Held from `take` to `release`. `keep` must be called now and then."""
+    """Held from `take` to `release`. `keep` must be called now and then; within `kept`, a thread does."""
 
     def __init__(self, sessions: Sessions, database: str, table: str, stop: StopRequest | None = None) -> None:
         """`stop` ends the wait for a server that is away."""
@@ -94,6 +97,26 @@ class AdvisoryLock:
                     raise ServerLost(f"the advisory lock is lost: {error_text(reason)}") from error
             self._stop.wait(PAUSE_S)
             self._stop.check()
+
+    @contextmanager
+    def kept(self) -> Iterator[Callable[[], None]]:
+        """Inside, a thread keeps the lock; gives what raises, when called, what the thread died of.
+
+        Phases that wait for one statement (a lock, a table's statistics) call nobody for longer than the lock would live.
+        """
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(PING_EVERY_S / 5):
+                self.keep()
+
+        keeper = OwnedThread("advisory lock", keep)
+        keeper.start()
+        try:
+            yield keeper.raise_if_dead
+        finally:
+            ended.set()
+            keeper.join()
 
     def release(self) -> None:
         """Let the next engine have it."""

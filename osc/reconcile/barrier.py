@@ -12,11 +12,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from osc.errors import CommitOrderLost
+from osc.mysql.server import Server
 from osc.mysql.session import Conn
 from osc.mysql.steady import SteadySession
 from osc.state.table import StateTable
 
 REMEMBERED_BEATS = 1_000
+
+
+def require_commit_order(connection: Conn, server: Server) -> None:
+    """Make sure that engines still commit in the binlog's order. Raises CommitOrderLost. MariaDB knows no other."""
+    if server.is_mariadb:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("select @@global.binlog_order_commits")
+        row = cursor.fetchone()
+    if row is None or not row[0]:
+        raise CommitOrderLost(
+            "binlog_order_commits was turned off on the server while the migration ran, so a row that was read again after "
+            "its event may have been the old one. The original is untouched, nothing was swapped. SET GLOBAL "
+            "binlog_order_commits = ON and run the same command again: it compares every row anew before the swap"
+        )
 
 
 class Heartbeat:

@@ -112,6 +112,12 @@ class PendingSet:
         with self._lock:
             return self._changed.wait_for(lambda: bool(self._waiting or self._held), timeout_s)
 
+    @property
+    def undecided(self) -> frozenset[str]:
+        """XA transactions that have changed rows and are neither committed nor rolled back."""
+        with self._lock:
+            return frozenset(self._prepared)
+
     def __len__(self) -> int:
         with self._lock:
             prepared = sum(len(keys) for keys in self._of_xa())

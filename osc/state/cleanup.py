@@ -13,7 +13,7 @@ from typing import Literal
 
 import pymysql
 
-from osc.cutover.names import SwapNames, restore_names
+from osc.cutover.names import SwapNames, earlier_names, restore_names
 from osc.errors import MigrationFailed
 from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.session import Conn, Sessions, error_text
@@ -99,7 +99,7 @@ def _remove(sessions: Sessions, database: str, original: str, drops_old: bool) -
         # Under the lock, everything is looked at again: a run may have ended, or swapped, in between.
         done = []
         if any(item.is_ours and item.original_exists for item in find_leftovers(connection, database, original)):
-            done += restore_names(connection, names_for(database, original))
+            done += restore_names(connection, earlier_names(connection, names_for(database, original)))
         items = [item for item in find_leftovers(connection, database, original) if item.is_removable(drops_old)]
         # The state table goes last: it is the mark by which the ghost is known to be ours.
         for item in sorted(items, key=lambda item: item.kind == "state"):
@@ -161,9 +161,10 @@ def _beside(original: str, entries: Sequence[_Entry]) -> list[Leftover]:
     ghosts = {names.ghost, _swap_names(names).ghost} if is_marked else {names.ghost}
     found += [leftover(by_name[name.lower()], "ghost", is_marked) for name in ghosts if name.lower() in by_name]
     for entry in entries:
-        if entry.comment == SENTRY_COMMENT and entry.name in (names.old, _swap_names(names).old):
+        is_old = _is_old(original, entry.name)
+        if entry.comment == SENTRY_COMMENT and (is_old or entry.name == _swap_names(names).old):
             found.append(leftover(entry, "sentry", True))
-        elif _is_old(original, entry.name):
+        elif is_old:
             found.append(leftover(entry, "old", False))
     return found
 

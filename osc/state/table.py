@@ -5,6 +5,7 @@
 | 1 | heartbeat | a counter; committing an increment is the barrier, and the tail sees it pass |
 | 2 | epoch | raised by every run; a transaction of an earlier run that is still alive on the server finds it changed |
 | 3 | checkpoint | where a resumed run goes on, as JSON |
+| 4 | old table | what the run calls the original after the swap; its name may carry the time of the start |
 
 The table's comment marks it as this engine's, so that the changelog table of another tool is never taken for it.
 """
@@ -13,12 +14,16 @@ from __future__ import annotations
 
 import json
 
+import pymysql
+
 from osc.errors import TakenOver
-from osc.mysql.session import Conn
+from osc.mysql.session import Conn, error_code
 from osc.mysql.sql import qualified
 from osc.state.checkpoint import Checkpoint
 
-HEARTBEAT, EPOCH, CHECKPOINT = 1, 2, 3
+HEARTBEAT, EPOCH, CHECKPOINT, OLD_NAME = 1, 2, 3, 4
+
+UNKNOWN_COLUMN = 1054
 
 STATE_COMMENT = "osc state"
 SENTRY_COMMENT = "osc sentry"
@@ -48,6 +53,26 @@ class StateTable:
                 f"insert into {self.sql_name} (id, counter, name) values"
                 f" ({HEARTBEAT}, 0, 'heartbeat'), ({EPOCH}, 0, 'epoch'), ({CHECKPOINT}, 0, 'checkpoint')"
             )
+
+    def note_old_name(self, connection: Conn, name: str) -> None:
+        """Remember what this run will call the old table: the name may carry the time of its start."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"replace into {self.sql_name} (id, counter, name, value) values ({OLD_NAME}, 0, 'old table', %s)",
+                (name,),
+            )
+
+    def old_name(self, connection: Conn) -> str | None:
+        """What an earlier run was going to call the old table; None when it had not come to say so."""
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"select value from {self.sql_name} where id = {OLD_NAME}")
+            except pymysql.err.OperationalError as error:
+                if error_code(error) != UNKNOWN_COLUMN:
+                    raise
+                return None  # it has our mark, but not our columns: nothing in it can be relied on
+            row = cursor.fetchone()
+        return None if row is None else str(row[0])
 
     def is_ours(self, connection: Conn) -> bool:
         """Whether a table of that name exists and carries this engine's mark."""

@@ -52,6 +52,15 @@ class Column:
         return "auto_increment" in self.extra.lower()
 
     @property
+    def has_plain_default(self) -> bool:
+        """Whether rows that do not name the column all get one literal value, or NULL."""
+        if self.default is None:
+            return self.is_nullable
+        # MySQL tells in `extra`; MariaDB shows the default as SQL, with strings in quotes and functions with parentheses.
+        is_literal = "(" not in self.default or self.default.startswith("'")
+        return is_literal and "default_generated" not in self.extra.lower()
+
+    @property
     def updates_itself(self) -> bool:
         """Whether an update of the row sets the column (`ON UPDATE CURRENT_TIMESTAMP`)."""
         return "on update" in self.extra.lower()

@@ -19,7 +19,7 @@ from osc.table.key import Key
 from osc.table.names import decorated
 from osc.table.projection import Projection
 from osc.table.ranges import Range
-from osc.verify.digest import row_digest, same_form, set_digest
+from osc.verify.digest import has_its_default, row_digest, same_form, set_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,17 @@ class Comparison:
         self.needs_twin = not all(same_form(*pair) for pair in pairs)
         self._twin = qualified(projection.database, decorated(projection.source, "_ghv"))
         ghost_key = [ghost.column(column.in_ghost) for column in projection.key.columns]
-        self._ghost_digest = row_digest([column for _, column in pairs], ghost_key)
+        source_key = [source.column(column.name) for column in projection.key.columns]
+        added = _added(projection, ghost)
+        have_defaults, true = ([f"({' and '.join(added)})"], ["1"]) if added else ([], [])
         if self.needs_twin:
-            self._source_digest = self._ghost_digest
+            columns = [column for _, column in pairs]
+            self._source_digest = row_digest(columns, ghost_key, true)
+            self._ghost_digest = row_digest(columns, ghost_key, have_defaults)
         else:
-            source_key = [source.column(column.name) for column in projection.key.columns]
             nullable = [_as_nullable(one, other) for one, other in pairs]
-            self._source_digest = row_digest([column for column, _ in nullable], source_key)
-            self._ghost_digest = row_digest([column for _, column in nullable], ghost_key)
+            self._source_digest = row_digest([column for column, _ in nullable], source_key, true)
+            self._ghost_digest = row_digest([column for _, column in nullable], ghost_key, have_defaults)
 
     def with_ghost(self, name: str) -> Comparison:
         """The same comparison with a ghost of another name."""
@@ -74,7 +77,7 @@ class Comparison:
         with connection.cursor() as cursor:
             if self.needs_twin:
                 self._refill(cursor, self.projection.fill_twin(self._twin, span))
-                return self._sum(cursor, self._twin, None, "true", self._ghost_digest)
+                return self._sum(cursor, self._twin, None, "true", self._source_digest)
             condition = self.projection.in_range(span)
             return self._sum(
                 cursor, self.projection.source_table, self.projection.key.source_index, condition, self._source_digest
@@ -123,7 +126,7 @@ class Comparison:
         with connection.cursor() as cursor:
             if self.needs_twin:
                 self._refill(cursor, fill)
-                return self._rows(cursor, self._twin, "", "true", self._ghost_digest, ghost=True)
+                return self._rows(cursor, self._twin, "", "true", self._source_digest, ghost=True)
             hint = f" force index ({quote(key.source_index)})" if by_index else ""
             return self._rows(cursor, self.projection.source_table, hint, condition, self._source_digest, ghost=False)
 
@@ -140,6 +143,17 @@ class Comparison:
 
 def _differing(source: dict[Key, int], ghost: dict[Key, int]) -> set[Key]:
     return {key for key in source.keys() | ghost.keys() if source.get(key) != ghost.get(key)}
+
+
+def _added(projection: Projection, ghost: Table) -> list[str]:
+    """The conditions under which the columns that the original does not have hold what every row gets.
+
+    Generated columns are left out: the server computes them from columns that are compared, and lets nobody write them.
+    """
+    carried, fillers = set(projection.ghost_columns), dict(projection.fillers)
+    new = [column for column in ghost.columns if column.name not in carried and not column.is_generated]
+    conditions = [has_its_default(column, fillers.get(column.name)) for column in new]
+    return [condition for condition in conditions if condition is not None]
 
 
 def _as_nullable(source: Column, ghost: Column) -> tuple[Column, Column]:

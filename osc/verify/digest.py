@@ -42,9 +42,12 @@ def same_form(source: Column, ghost: Column) -> bool:
     return source.data_type == ghost.data_type and source.data_type in ("varchar", "varbinary")
 
 
-def row_digest(columns: Sequence[Column], key: Sequence[Column]) -> str:
-    """An integer expression over the row: different rows differ in it, but for one chance in 2^32."""
-    return f"crc32({_serialised(columns)}) * (crc32({_serialised(key)}) | 1)"
+def row_digest(columns: Sequence[Column], key: Sequence[Column], also: Sequence[str] = ()) -> str:
+    """An integer expression over the row: different rows differ in it, but for one chance in 2^32.
+
+    `also`: further expressions that count.
+    """
+    return f"crc32({_serialised(columns, also)}) * (crc32({_serialised(key)}) | 1)"
 
 
 def set_digest(row: str) -> str:
@@ -52,7 +55,7 @@ def set_digest(row: str) -> str:
     return f"bit_xor({row})"
 
 
-def _serialised(columns: Sequence[Column]) -> str:
+def _serialised(columns: Sequence[Column], also: Sequence[str] = ()) -> str:
     nulls = [f"isnull({quote(column.name)})" for column in columns if column.is_nullable]
     whole = [f"length({quote(column.name)})" for column in columns if column.data_type in _NARROW_TEXT | _NARROW_BYTES]
     hashed = [f"length({quote(column.name)})" for column in columns if column.data_type in _WIDE_TEXT | _WIDE_BYTES]
@@ -60,8 +63,24 @@ def _serialised(columns: Sequence[Column]) -> str:
     texts = {(column.charset, column.collation) for column in columns if column.data_type in _NARROW_TEXT}
     is_cast = not (len(texts) == 1 and texts.pop()[0] == "utf8mb4")
     values = [_value(column, is_cast) for column in columns]
-    parts = nulls + whole[1:] + hashed + values
+    parts = [*nulls, *whole[1:], *hashed, *values, *also]
     return parts[0] if len(parts) == 1 else f"concat_ws('#', {', '.join(parts)})"
+
+
+def has_its_default(column: Column, filler: str | None) -> str | None:
+    """A condition that is true where a column that the `ALTER` adds has the value that every row gets.
+
+    `filler`: the literal that rows get where the column has no default. None where the value is not the same for all: a
+    default of now, a random one, one that is made of other columns, a counter.
+    """
+    name = quote(column.name)
+    if column.is_auto_increment or not (filler or column.has_plain_default):
+        return None
+    if filler is not None:
+        # A JSON value is not equal to its text.
+        return f"{f'cast({name} as char)' if column.data_type == 'json' else name} <=> {filler}"
+    # As binary, or 'a' would be the same as 'A', and a number as a text that begins with it.
+    return f"cast({name} as binary) <=> cast(default({name}) as binary)"
 
 
 def _value(column: Column, is_cast: bool) -> str:

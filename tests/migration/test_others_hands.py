@@ -13,6 +13,7 @@ from pymysql.cursors import Cursor
 
 from osc.control.stop import StopRequest
 from osc.migration import migrate as migrate_inside
+from osc.mysql.grants import escaped
 from osc.mysql.session import Sessions
 from osc.options import MigrationOptions
 from osc.progress.jsonlines import JsonReporter
@@ -20,6 +21,7 @@ from osc.progress.output import Output
 from tests.conftest import StartServer
 from tests.migration.migrating import Run, RunningMigration, copying_up_to, migrate, migrating, tables_of
 from tests.migration.tables import contents, make_table
+from tests.plan.looking import global_variable
 from tests.servers import ServerUnderTest
 
 ALTER = "add column z int not null default 7"
@@ -51,6 +53,8 @@ def stopped(run: Run, server: ServerUnderTest, database: str) -> None:
         ("truncate table t", {"t"}),
         ("rename table t to u", {"u"}),
         ("create index by_s on t (s)", {"t"}),
+        ("create trigger noted before insert on t for each row set new.k = 1", {"t"}),
+        ("create table child (id int primary key, p int, foreign key (p) references t (id))", {"t", "child"}),
     ],
 )
 def test_a_definition_that_somebody_else_changes_stops_the_migration(
@@ -65,15 +69,104 @@ def test_a_definition_that_somebody_else_changes_stops_the_migration(
     assert tables_of(server, database) == left
 
 
+@pytest.mark.parametrize("statement", ["alter table _t_gho add column w int", "truncate table _t_gho"])
 def test_a_ghost_that_somebody_else_alters_stops_the_migration(
+    server: ServerUnderTest, database: str, tmp_path: Path, statement: str
+) -> None:
+    make_table(server, database, 100)
+    with held_before_the_swap(server, database, tmp_path) as (running, _):
+        server.execute(statement, database=database)
+        run = running.end()
+    stopped(run, server, database)
+    assert "_t_gho" in run.error
+
+
+def test_rows_that_a_statement_in_the_binlog_does_not_name_stop_the_migration(
     server: ServerUnderTest, database: str, tmp_path: Path
 ) -> None:
     make_table(server, database, 100)
     with held_before_the_swap(server, database, tmp_path) as (running, _):
-        server.execute("alter table _t_gho add column w int", database=database)
+        server.execute("set session binlog_format = 'STATEMENT'", "update t set k = 1 where id = 1", database=database)
         run = running.end()
     stopped(run, server, database)
-    assert "_t_gho" in run.error
+    assert "statement format" in run.error
+    assert "update t set k = 1 where id = 1" in run.error
+    assert server.query("select k from t where id = 1", database=database) == ((1,),)
+
+
+def test_a_grant_that_is_taken_away_midway_is_named_and_with_it_the_run_goes_on(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 5_000)
+    before = contents(server, database)
+    of_user = f"on `{escaped(database)}`.* "
+    with copying_up_to(server, database, ALTER, 2_500, tmp_path) as (running, let_go):
+        server.execute(f"revoke insert {of_user} from '{server.migrator.user}'@'%'")
+        let_go()
+        run = running.end()
+    assert (run.exit_code, run.outcome, run.finished["resumable"]) == (5, "failed", True), str(run)
+    assert "INSERT command denied" in run.error
+    assert run.left_behind == ["_t_gho", "_t_ghc"]
+    assert contents(server, database) == before
+    server.execute(f"grant insert {of_user} to '{server.migrator.user}'@'%'")
+    resumed = migrate(server, database, "t", ALTER)
+    assert resumed.exit_code == 0, str(resumed)
+    assert resumed.of("started")[0]["resumed"] is True
+    assert contents(server, database, what="id, k, s") == before
+
+
+def test_the_lock_of_a_run_that_was_killed_dies_with_it(server: ServerUnderTest, database: str, tmp_path: Path) -> None:
+    make_table(server, database, 100)
+    with held_before_the_swap(server, database, tmp_path) as (running, postpone):
+        assert migrate(server, database, "t", ALTER).exit_code == 2
+        running.process.kill()
+        running.process.wait()
+        postpone.unlink()
+        second = migrate(server, database, "t", ALTER)
+    assert second.exit_code == 0, str(second)
+
+
+def test_a_prepared_transaction_without_a_session_delays_the_swap_and_its_rows_are_not_lost(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 100)
+    with held_before_the_swap(server, database, tmp_path) as (running, postpone):
+        server.execute(
+            f"xa start '{database}'",
+            "update t set k = -1 where id = 1",
+            "insert into t (k, s) values (2, 'new')",
+            "delete from t where id = 2",
+            f"xa end '{database}'",
+            f"xa prepare '{database}'",
+            database=database,
+        )
+        postpone.unlink()
+        while "XA transaction" not in str(running.wait_for("status")["waiting_for"]):
+            pass
+        server.execute("update t set k = -3 where id = 3", database=database)
+        server.execute(f"xa commit '{database}'")
+        run = running.end()
+    assert run.exit_code == 0, str(run)
+    assert [attempt["outcome"] for attempt in run.of("cut_over_attempt")] == ["swapped"]
+    assert server.query("select id, k, z from t where id <= 3", database=database) == ((1, -1, 7), (3, -3, 7))
+    assert server.query("select z from t where s = 'new'", database=database) == ((7,),)
+
+
+@pytest.mark.only("mysql", reason="MariaDB knows no other order of commits than the binlog's")
+def test_an_order_of_commits_that_is_given_up_midway_stops_the_run_before_the_swap(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 100)
+    with (
+        held_before_the_swap(server, database, tmp_path) as (running, _),
+        global_variable(server, "binlog_order_commits", "0"),
+    ):
+        run = running.end()
+    assert (run.exit_code, run.outcome, run.finished["resumable"]) == (5, "failed", True), str(run)
+    assert "binlog_order_commits" in run.error
+    again = migrate(server, database, "t", ALTER)
+    assert again.exit_code == 0, str(again)
+    assert again.finished["rows_verified"] == 100
 
 
 def test_rows_that_somebody_changed_in_the_ghost_are_found_by_verification(
@@ -82,11 +175,18 @@ def test_rows_that_somebody_changed_in_the_ghost_are_found_by_verification(
     make_table(server, database, 5_000)
     before = contents(server, database)
     with copying_up_to(server, database, ALTER, 2_500, tmp_path) as (running, let_go):
-        server.execute("update _t_gho set k = k + 1 where id = 5", database=database)
+        server.execute(
+            "update _t_gho set k = k + 1 where id = 5",
+            "delete from _t_gho where id = 10",
+            "update _t_gho set id = 1000000 where id = 15",
+            "update _t_gho set k = if(id = 20, 7 * 21, 7 * 20) where id in (20, 21)",
+            database=database,
+        )
         let_go()
         run = running.end()
     assert (run.exit_code, run.outcome) == (4, "differences"), str(run)
-    assert "id = 5" in run.error
+    for number in (5, 10, 15, 20, 21):
+        assert f"id = {number}" in run.error
     assert contents(server, database) == before
     assert run.left_behind == ["_t_gho", "_t_ghc"]
 
