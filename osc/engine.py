@@ -45,8 +45,9 @@ from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
 from osc.throttle.gate import Gate
 from osc.throttle.governor import Governor, Pace, impact_factor
+from osc.throttle.load import LoadLimits
 from osc.throttle.pulse import Pulse
-from osc.throttle.signals import backlog, flag_file, tail_lag
+from osc.throttle.signals import backlog, flag_file, tail_lag, watched_signals
 from osc.verify.compare import Comparison
 from osc.verify.verifier import Verifier
 
@@ -114,6 +115,7 @@ class Engine:
         fingerprint: Fingerprint,
         options: MigrationOptions,
         stop: StopRequest,
+        warn: Callable[[str], None],
     ) -> None:
         """`binlog`: the server whose binlog is read; the same as `sessions` unless a replica is tailed."""
         key = pair.projection.key
@@ -153,12 +155,21 @@ class Engine:
             Sink(self.pending, self.heartbeat),
             options.replica_server_id,
         )
+        self.load = LoadLimits(
+            options.max_load,
+            options.critical_load,
+            options.critical_load_interval_s,
+            options.critical_load_hibernate_s,
+        )
+        self._watched = watched_signals(sessions, state, self.heartbeat, options, warn)
         self.governor = Governor(impact_factor(options.impact), options.workers, options.chunk_target_ms / 1_000)
         self.gate = Gate(
             [
                 *(flag_file(path) for path in options.throttle_flag_files),
                 backlog(lambda: len(self.pending), MOST_PENDING),
                 tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
+                lambda: self.load.signal(time.monotonic()),
+                self._held_back_by_watched,
             ],
             stop,
             lambda: self.governor.pace,
@@ -191,9 +202,12 @@ class Engine:
             self._steady("read the server's status"),
             lambda: self.gate.is_at_rest,
             self._take_pace,
-            lambda status: None,
+            self.load,
         )
         self.verifier: Verifier | None = None
+
+    def _held_back_by_watched(self) -> str | None:
+        return next((reason for watched in self._watched if (reason := watched.signal()) is not None), None)
 
     def _take_pace(self, pace: Pace) -> None:
         self.sizer.aim(pace.chunk_s)
@@ -214,6 +228,8 @@ class Engine:
 
     def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
+        for watched in self._watched:
+            watched.start()
         self.pulse.start()
         self.tail.start()
         session = self._steady("look for prepared transactions")
@@ -320,6 +336,8 @@ class Engine:
         self.reconciler.thread.raise_if_dead()
         self.indexes.thread.raise_if_dead()
         self.pulse.thread.raise_if_dead()
+        for watched in self._watched:
+            watched.thread.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -415,6 +433,8 @@ class Engine:
             if thread.is_started:
                 thread.join()
         self.pulse.close()
+        for watched in self._watched:
+            watched.close()
         if self.reconciler.thread.is_started:
             self.reconciler.close()
         if self.has_checkpoint and not self._swapped:
