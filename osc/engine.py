@@ -230,8 +230,9 @@ class Engine:
         """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
         for watched in self._watched:
             watched.start()
-        self.pulse.start()
         self.tail.start()
+        # Behind the tail, whose own statements nobody counts.
+        self.pulse.start()
         session = self._steady("look for prepared transactions")
 
         def do(step: AskPrepared | Barrier) -> None:

@@ -66,10 +66,11 @@ class Pulse:
             self._closing.wait(min(until_status_s, COMMIT_EVERY_S.get(wanted, until_status_s)))
 
     def _read_status(self) -> None:
-        # Ours first: what is sent in between counts as others', and is not missed.
-        ours = self._sessions.statements
+        before = self._sessions.statements
         server, names = self._sessions.server, self._variables
         status = self._session.run(lambda connection: read_status(connection, server, names))
+        # The server counted at some moment in between.
+        ours = (before + self._sessions.statements) // 2
         now = time.monotonic()
         self._load.note(now, status)
         self._governor.pressure = self._pressure.judge(status)
