@@ -14,7 +14,7 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.copy.indexes import IndexBuilder
-from osc.copy.sizing import ChunkSizer
+from osc.copy.sizing import CHUNK_BYTES, FIRST_ROWS, FIRST_WIDE_ROWS, MAX_ROWS, ChunkSizer
 from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
@@ -39,12 +39,13 @@ from osc.table.facts import Index, Table
 from osc.table.key import Key
 from osc.table.names import Names
 from osc.table.projection import MigrationKey, Projection, key_defaults
+from osc.table.width import rows_in
 from osc.tail.coordinate import Coordinate
 from osc.tail.tail import Tail
 from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
 from osc.throttle.gate import Gate
-from osc.throttle.governor import Governor, Pace, impact_factor
+from osc.throttle.governor import BacklogRest, Governor, Pace, impact_factor
 from osc.throttle.load import LoadLimits
 from osc.throttle.pulse import Pulse
 from osc.throttle.signals import backlog, flag_file, tail_lag, watched_signals
@@ -57,6 +58,7 @@ MOST_PENDING = 200_000
 MOST_LAG_S = 10.0
 CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
+LONGEST_RECONCILE_REST_S = 0.1
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
 
@@ -138,7 +140,10 @@ class Engine:
         self.heartbeat = Heartbeat(self._steady("write the heartbeat"), state)
         self._xa = self._steady("look for prepared transactions")
         self._checkpoints = self._steady("save the checkpoint")
-        self.applier = Applier(pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter)
+        self.applier = Applier(
+            pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter, self._rest_from_reconciling
+        )
+        self._backlog_rest = BacklogRest()
         self.reconciler = Reconciler(
             self.pending,
             self.watermarks,
@@ -175,7 +180,11 @@ class Engine:
             lambda: self.governor.pace,
             options.nice_ratio,
         )
-        self.sizer = ChunkSizer(options.chunk_target_ms / 1_000, options.chunk_size)
+        self.sizer = ChunkSizer(
+            options.chunk_target_ms / 1_000,
+            options.chunk_size or (FIRST_WIDE_ROWS if pair.projection.wide_columns else FIRST_ROWS),
+            min(options.chunk_size or MAX_ROWS, rows_in(pair.source, CHUNK_BYTES) or MAX_ROWS),
+        )
         self.copy = Copy(
             pair.projection,
             self.watermarks,
@@ -208,6 +217,11 @@ class Engine:
 
     def _held_back_by_watched(self) -> str | None:
         return next((reason for watched in self._watched if (reason := watched.signal()) is not None), None)
+
+    def _rest_from_reconciling(self, worked_s: float) -> None:
+        rest = self._backlog_rest.rest(time.monotonic(), len(self.pending), self.governor.pace)
+        if rest:
+            self._stop.wait(min(worked_s * rest, LONGEST_RECONCILE_REST_S))
 
     def _take_pace(self, pace: Pace) -> None:
         self.sizer.aim(pace.chunk_s)
