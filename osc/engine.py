@@ -26,6 +26,7 @@ from osc.options import MigrationOptions
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat
 from osc.reconcile.cycle import opening
+from osc.reconcile.intake import Intake
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.reconciler import Reconciler
 from osc.reconcile.watermarks import Watermarks
@@ -55,6 +56,8 @@ from osc.verify.verifier import Verifier
 log = logging.getLogger(__name__)
 
 MOST_PENDING = 200_000
+OTHER_MEMORY_BYTES = 96 << 20
+"""The process without its pending set: 55 MB at the start, and what reading and rendering need."""
 MOST_LAG_S = 10.0
 CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
@@ -133,7 +136,8 @@ class Engine:
         self._swapped = False
         self._handover: Handover | None = None
         self.has_checkpoint = beginning.is_resumed
-        self.pending = PendingSet()
+        self._pending_bytes = max(0, options.max_memory_bytes - OTHER_MEMORY_BYTES)
+        self.pending = PendingSet(self._pending_bytes)
         self.watermarks = Watermarks(
             compares=key.compares, may_drop=not pair.has_other_unique, low=beginning.low, guard=beginning.guard
         )
@@ -157,7 +161,7 @@ class Engine:
             binlog.server,
             beginning.coordinate,
             watch_for(names, pair.source, key, sessions, beginning.resumed_at),
-            Sink(self.pending, self.heartbeat),
+            Sink(Intake(self.pending, stop, warn), self.pending, self.heartbeat),
             options.replica_server_id,
         )
         self.load = LoadLimits(
@@ -171,7 +175,7 @@ class Engine:
         self.gate = Gate(
             [
                 *(flag_file(path) for path in options.throttle_flag_files),
-                backlog(lambda: len(self.pending), MOST_PENDING),
+                backlog(self.pending, MOST_PENDING, self._pending_bytes // 2),
                 tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
                 lambda: self.load.signal(time.monotonic()),
                 self._held_back_by_watched,
@@ -471,8 +475,8 @@ class Engine:
 class Sink:
     """Where the tail delivers; called on its thread."""
 
-    def __init__(self, pending: PendingSet, heartbeat: Heartbeat) -> None:
-        self.changed = pending.add
+    def __init__(self, intake: Intake, pending: PendingSet, heartbeat: Heartbeat) -> None:
+        self.changed = intake.add
         self.prepared = pending.prepare
         self._pending = pending
         self.heartbeat = heartbeat.seen

@@ -17,6 +17,8 @@ Resume = Literal["auto", "require", "never"]
 DEFAULT_WORKERS = 2
 DEFAULT_CHUNK_TARGET_MS = 75
 DEFAULT_MAX_LAG_MS = 1_500
+DEFAULT_MAX_MEMORY_MIB = 256
+LEAST_MAX_MEMORY_MIB = 128
 DEFAULT_FLAG_FILE = Path("/tmp/gh-ost.throttle")
 """Where gh-ost's users are used to put one."""
 DEFAULT_CUT_OVER_LOCK_TIMEOUT_S = 3
@@ -54,6 +56,7 @@ class MigrationOptions:
     critical_load: tuple[Limit, ...] = ()
     critical_load_interval_s: float = 0.0
     critical_load_hibernate_s: float = 0.0
+    max_memory_bytes: int = DEFAULT_MAX_MEMORY_MIB << 20
     throttle_query: str | None = None
     throttle_http: str | None = None
     control_replicas: tuple[Address, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from osc.mysql.session import Sessions
 from osc.options import MigrationOptions
 from osc.reconcile.barrier import Heartbeat
+from osc.reconcile.pending import PendingSet
 from osc.state.table import StateTable
 from osc.throttle.ask import HTTP_EVERY_S, QUERY_EVERY_S, ThrottleQuery, throttle_http
 from osc.throttle.gate import Signal
@@ -21,12 +22,14 @@ def flag_file(path: Path) -> Signal:
     return lambda: f"{path} exists" if path.exists() else None
 
 
-def backlog(pending: Callable[[], int], most: int) -> Signal:
-    """Held back while more keys than `most` wait to be reconciled: the copy must not outrun the tail."""
+def backlog(pending: PendingSet, most_keys: int, most_bytes: int) -> Signal:
+    """Held back while more keys, or more bytes of them, wait to be reconciled: the copy must not outrun the tail."""
 
     def signal() -> str | None:
-        keys = pending()
-        return f"{keys} keys wait to be reconciled" if keys > most else None
+        keys, bytes_ = len(pending), pending.bytes
+        if keys <= most_keys and bytes_ <= most_bytes:
+            return None
+        return f"{keys:,} keys ({bytes_ >> 20} MiB) wait to be reconciled"
 
     return signal
 
