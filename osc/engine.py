@@ -14,7 +14,7 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.copy.indexes import IndexBuilder
-from osc.copy.sizing import ChunkSizer
+from osc.copy.sizing import CHUNK_BYTES, FIRST_ROWS, FIRST_WIDE_ROWS, MAX_ROWS, ChunkSizer
 from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
@@ -26,6 +26,7 @@ from osc.options import MigrationOptions
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat, require_commit_order
 from osc.reconcile.cycle import opening
+from osc.reconcile.intake import Intake
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.reconciler import Reconciler
 from osc.reconcile.watermarks import Watermarks
@@ -39,14 +40,16 @@ from osc.table.facts import Index, Table
 from osc.table.key import Key
 from osc.table.names import Names
 from osc.table.projection import MigrationKey, Projection, key_defaults
+from osc.table.width import rows_in
 from osc.tail.coordinate import Coordinate
 from osc.tail.tail import Tail
 from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
 from osc.throttle.gate import Gate
-from osc.throttle.governor import Governor, Pace, impact_factor
+from osc.throttle.governor import BacklogRest, Governor, Pace, impact_factor
+from osc.throttle.load import LoadLimits
 from osc.throttle.pulse import Pulse
-from osc.throttle.signals import backlog, flag_file, tail_lag
+from osc.throttle.signals import backlog, flag_file, tail_lag, watched_signals
 from osc.verify.again import Reverification
 from osc.verify.compare import Comparison
 from osc.verify.verifier import Verifier
@@ -54,9 +57,12 @@ from osc.verify.verifier import Verifier
 log = logging.getLogger(__name__)
 
 MOST_PENDING = 200_000
+OTHER_MEMORY_BYTES = 96 << 20
+"""The process without its pending set: 55 MB at the start, and what reading and rendering need."""
 MOST_LAG_S = 10.0
 CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
+LONGEST_RECONCILE_REST_S = 0.1
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
 
@@ -118,6 +124,7 @@ class Engine:
         fingerprint: Fingerprint,
         options: MigrationOptions,
         stop: StopRequest,
+        warn: Callable[[str], None],
     ) -> None:
         """`binlog`: the server whose binlog is read; the same as `sessions` unless a replica is tailed."""
         key = pair.projection.key
@@ -133,14 +140,18 @@ class Engine:
         self._swapped = False
         self._handover: Handover | None = None
         self.has_checkpoint = beginning.is_resumed
-        self.pending = PendingSet()
+        self._pending_bytes = max(0, options.max_memory_bytes - OTHER_MEMORY_BYTES)
+        self.pending = PendingSet(self._pending_bytes)
         self.watermarks = Watermarks(
             compares=key.compares, may_drop=not pair.has_other_unique, low=beginning.low, guard=beginning.guard
         )
         self.heartbeat = Heartbeat(self._steady("write the heartbeat"), state)
         self._xa = self._steady("look for prepared transactions")
         self._checkpoints = self._steady("save the checkpoint")
-        self.applier = Applier(pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter)
+        self.applier = Applier(
+            pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter, self._rest_from_reconciling
+        )
+        self._backlog_rest = BacklogRest()
         self.reconciler = Reconciler(
             self.pending,
             self.watermarks,
@@ -154,21 +165,34 @@ class Engine:
             binlog.server,
             beginning.coordinate,
             watch_for(names, pair.source, key, sessions, beginning.resumed_at),
-            Sink(self.pending, self.heartbeat),
+            Sink(Intake(self.pending, stop, warn), self.pending, self.heartbeat),
             options.replica_server_id,
         )
+        self.load = LoadLimits(
+            options.max_load,
+            options.critical_load,
+            options.critical_load_interval_s,
+            options.critical_load_hibernate_s,
+        )
+        self._watched = watched_signals(sessions, state, self.heartbeat, options, warn)
         self.governor = Governor(impact_factor(options.impact), options.workers, options.chunk_target_ms / 1_000)
         self.gate = Gate(
             [
                 *(flag_file(path) for path in options.throttle_flag_files),
-                backlog(lambda: len(self.pending), MOST_PENDING),
+                backlog(self.pending, MOST_PENDING, self._pending_bytes // 2),
                 tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
+                lambda: self.load.signal(time.monotonic()),
+                self._held_back_by_watched,
             ],
             stop,
             lambda: self.governor.pace,
             options.nice_ratio,
         )
-        self.sizer = ChunkSizer(options.chunk_target_ms / 1_000, options.chunk_size)
+        self.sizer = ChunkSizer(
+            options.chunk_target_ms / 1_000,
+            options.chunk_size or (FIRST_WIDE_ROWS if pair.projection.wide_columns else FIRST_ROWS),
+            min(options.chunk_size or MAX_ROWS, rows_in(pair.source, CHUNK_BYTES) or MAX_ROWS),
+        )
         self.copy = Copy(
             pair.projection,
             self.watermarks,
@@ -195,10 +219,18 @@ class Engine:
             self._steady("read the server's status"),
             lambda: self.gate.is_at_rest,
             self._take_pace,
-            lambda status: None,
+            self.load,
         )
         self.verifier: Verifier | None = None
         self._reverification: Reverification | None = None
+
+    def _held_back_by_watched(self) -> str | None:
+        return next((reason for watched in self._watched if (reason := watched.signal()) is not None), None)
+
+    def _rest_from_reconciling(self, worked_s: float) -> None:
+        rest = self._backlog_rest.rest(time.monotonic(), len(self.pending), self.governor.pace)
+        if rest:
+            self._stop.wait(min(worked_s * rest, LONGEST_RECONCILE_REST_S))
 
     def _take_pace(self, pace: Pace) -> None:
         self.sizer.aim(pace.chunk_s)
@@ -219,8 +251,11 @@ class Engine:
 
     def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
-        self.pulse.start()
+        for watched in self._watched:
+            watched.start()
         self.tail.start()
+        # Behind the tail, whose own statements nobody counts.
+        self.pulse.start()
         session = self._steady("look for prepared transactions")
 
         def do(step: AskPrepared | Barrier) -> None:
@@ -346,6 +381,8 @@ class Engine:
         self.reconciler.thread.raise_if_dead()
         self.indexes.thread.raise_if_dead()
         self.pulse.thread.raise_if_dead()
+        for watched in self._watched:
+            watched.thread.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -449,6 +486,8 @@ class Engine:
             if thread.is_started:
                 thread.join()
         self.pulse.close()
+        for watched in self._watched:
+            watched.close()
         if self.reconciler.thread.is_started:
             self.reconciler.close()
         if self.has_checkpoint and not self._swapped:
@@ -478,8 +517,8 @@ class Engine:
 class Sink:
     """Where the tail delivers; called on its thread."""
 
-    def __init__(self, pending: PendingSet, heartbeat: Heartbeat) -> None:
-        self.changed = pending.add
+    def __init__(self, intake: Intake, pending: PendingSet, heartbeat: Heartbeat) -> None:
+        self.changed = intake.add
         self.prepared = pending.prepare
         self._pending = pending
         self.heartbeat = heartbeat.seen

@@ -137,6 +137,12 @@ class CommitOrderLost(OscError):
     resumable = True
 
 
+class CriticalLoadMet(OscError):
+    """The server's load passed --critical-load; what was done so far is kept."""
+
+    resumable = True
+
+
 class Stalled(OscError):
     """Something that the migration waits for did not happen in the time allowed."""
 

@@ -166,6 +166,7 @@ class Migration:
             prepared.fingerprint,
             self.options,
             self.stop,
+            self.reporter.warning,
         )
         self.engine = engine
         self.meter.attach(engine, self.looked.source.estimated_rows)

@@ -8,12 +8,19 @@ from typing import Literal
 
 from osc.table.deferred import DeferIndexes
 from osc.throttle.governor import DEFAULT_IMPACT
+from osc.throttle.load import Limit
+from osc.throttle.replicas import Address
 
 Resume = Literal["auto", "require", "never"]
 """`auto` goes on from a checkpoint when there is one; `require` refuses to start afresh; `never` to go on."""
 
 DEFAULT_WORKERS = 2
 DEFAULT_CHUNK_TARGET_MS = 75
+DEFAULT_MAX_LAG_MS = 1_500
+DEFAULT_MAX_MEMORY_MIB = 256
+LEAST_MAX_MEMORY_MIB = 128
+DEFAULT_FLAG_FILE = Path("/tmp/gh-ost.throttle")
+"""Where gh-ost's users are used to put one."""
 DEFAULT_CUT_OVER_LOCK_TIMEOUT_S = 3
 DEFAULT_RETRIES = 60
 
@@ -45,6 +52,16 @@ class MigrationOptions:
     """By how much the application's commits may become dearer: a name or a factor."""
     nice_ratio: float = 0.0
     """Seconds of pause for each second of copying, whatever the pace."""
+    max_load: tuple[Limit, ...] = ()
+    critical_load: tuple[Limit, ...] = ()
+    critical_load_interval_s: float = 0.0
+    critical_load_hibernate_s: float = 0.0
+    max_memory_bytes: int = DEFAULT_MAX_MEMORY_MIB << 20
+    throttle_query: str | None = None
+    throttle_http: str | None = None
+    control_replicas: tuple[Address, ...] = ()
+    """The replicas whose lag counts; without any, those that the server knows."""
+    max_lag_s: float = DEFAULT_MAX_LAG_MS / 1_000
     throttle_flag_files: tuple[Path, ...] = ()
     """While any of them exists, the copy waits."""
     cut_over_lock_timeout_s: int = DEFAULT_CUT_OVER_LOCK_TIMEOUT_S

@@ -32,6 +32,7 @@ from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, crea
 from osc.table.names import Names, decorated
 from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
+from osc.table.width import wide_columns
 from osc.tail.coordinate import current_coordinate
 from osc.verify.compare import Comparison
 
@@ -271,6 +272,7 @@ def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: 
         tuple(pair.ghost.name for pair in mapping.pairs),
         tuple(taken_as(pair.source, pair.ghost, server.is_mariadb) for pair in mapping.pairs),
         _fillers(server, mapping),
+        wide_columns(source),
     )
     return TablePair(
         source=source,

@@ -28,8 +28,12 @@ from osc.mysql.session import ConnectionSettings, Sessions
 from osc.options import (
     DEFAULT_CHUNK_TARGET_MS,
     DEFAULT_CUT_OVER_LOCK_TIMEOUT_S,
+    DEFAULT_FLAG_FILE,
+    DEFAULT_MAX_LAG_MS,
+    DEFAULT_MAX_MEMORY_MIB,
     DEFAULT_RETRIES,
     DEFAULT_WORKERS,
+    LEAST_MAX_MEMORY_MIB,
     MigrationOptions,
     Resume,
 )
@@ -43,8 +47,11 @@ from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
 from osc.table.deferred import DeferIndexes
 from osc.throttle.governor import DEFAULT_IMPACT, IMPACTS, impact_factor
+from osc.throttle.load import Limit, limits
+from osc.throttle.replicas import Address, addresses
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 OutputKind = Literal["text", "json"]
 Confirm = Callable[[Sequence[str]], bool]
 
@@ -68,6 +75,18 @@ def _checked_impact(_context: click.Context, _parameter: click.Parameter, value:
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not {', '.join(IMPACTS)} or a number above 1") from error
     return value
+
+
+def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T]:
+    """What an option's text means, read by `parse`; its ValueError is the operator's mistake."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> T:
+        try:
+            return parse(value or "")
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
 
 
 _TARGET_OPTIONS = (
@@ -129,8 +148,75 @@ _OPTIONS = (
         metavar="RATIO",
         help="Pause after each chunk, in times that it took; on top of what --impact asks for.",
     ),
-    option(_PACE, "--throttle-flag-file", type=_FILE, metavar="PATH", help="The copy pauses while this file exists."),
-    option(_PACE, "--throttle-additional-flag-file", type=_FILE, metavar="PATH", help="The same, for a second one."),
+    option(
+        _PACE,
+        "--max-memory",
+        type=click.IntRange(LEAST_MAX_MEMORY_MIB),
+        default=DEFAULT_MAX_MEMORY_MIB,
+        show_default=True,
+        metavar="MIB",
+        help="Memory that keys waiting to be reconciled may fill, all else included.",
+    ),
+    option(
+        _HOLD,
+        "--max-load",
+        callback=_parsed(limits),
+        metavar="NAME=N,...",
+        help="Pause while a status variable of the server is at its limit or above, as in Threads_running=25.",
+    ),
+    option(
+        _HOLD,
+        "--critical-load",
+        callback=_parsed(limits),
+        metavar="NAME=N,...",
+        help="Give up, keeping a checkpoint, when a status variable is at this limit or above.",
+    ),
+    option(
+        _HOLD,
+        "--critical-load-interval-millis",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="MS",
+        help="Give up only when it is so for as long.",
+    ),
+    option(
+        _HOLD,
+        "--critical-load-hibernate-seconds",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="S",
+        help="On a critical load pause for as long, instead of giving up.",
+    ),
+    option(
+        _HOLD,
+        "--max-lag-millis",
+        type=click.IntRange(100),
+        default=DEFAULT_MAX_LAG_MS,
+        show_default=True,
+        metavar="MS",
+        help="Pause while a replica is further behind.",
+    ),
+    option(
+        _HOLD,
+        "--throttle-control-replicas",
+        callback=_parsed(addresses),
+        metavar="HOST:PORT,...",
+        help="The replicas that count.  [default: those that the server knows]",
+    ),
+    option(_HOLD, "--throttle-query", metavar="SQL", help="Pause while this query answers with a number above 0."),
+    option(_HOLD, "--throttle-http", metavar="URL", help="Pause while a HEAD request is not answered with 200."),
+    option(_HOLD, "--throttle-flag-file", type=_FILE, metavar="PATH", help="Pause while this file exists."),
+    option(
+        _HOLD,
+        "--throttle-additional-flag-file",
+        type=_FILE,
+        default=DEFAULT_FLAG_FILE,
+        show_default=True,
+        metavar="PATH",
+        help="The same, for one that pauses all migrations.",
+    ),
     option(
         _PACE,
         "--default-retries",
@@ -350,6 +436,15 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         defer_indexes=cast("DeferIndexes", values["defer_indexes"]),
         chunk_target_ms=cast(int, values["chunk_target_ms"]),
         impact=cast(str, values["impact"]),
+        max_load=cast("tuple[Limit, ...]", values["max_load"]),
+        critical_load=cast("tuple[Limit, ...]", values["critical_load"]),
+        critical_load_interval_s=cast(int, values["critical_load_interval_millis"]) / 1_000,
+        critical_load_hibernate_s=cast(int, values["critical_load_hibernate_seconds"]),
+        max_memory_bytes=cast(int, values["max_memory"]) << 20,
+        throttle_query=cast("str | None", values["throttle_query"]),
+        throttle_http=cast("str | None", values["throttle_http"]),
+        control_replicas=cast("tuple[Address, ...]", values["throttle_control_replicas"]),
+        max_lag_s=cast(int, values["max_lag_millis"]) / 1_000,
         nice_ratio=cast(float, values["nice_ratio"]),
         replica_server_id=cast("int | None", values["replica_server_id"]),
         drop_old_table=bool(values["drop_old_table"]),

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from osc.copy.sizing import CHUNK_BYTES
 from osc.mysql.session import Conn
 from osc.reconcile.watermarks import Watermarks
 from osc.steps import carry_out
@@ -89,7 +90,7 @@ class RangeDispatcher:
         def seek(step: RangeEnd | LastKey) -> None:
             match step:
                 case RangeEnd():
-                    step.found = query(self._projection.range_end(step.start, step.rows, step.last))
+                    step.found = query(self._projection.range_end(step.start, step.rows, step.last, CHUNK_BYTES))
                 case LastKey():
                     step.found = query(self._projection.last_key())
 

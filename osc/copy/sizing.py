@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import threading
 
+CHUNK_BYTES = 4 << 20
+"""The most that one transaction should write, whatever the time that it takes: other commits wait while it goes into the
+binlog, and a replica applies it in one piece."""
+
 FIRST_ROWS = 1_000
+FIRST_WIDE_ROWS = 50
+"""Where a row can be as large as thousands of others."""
 MAX_ROWS = 20_000
 MIN_ROWS = 10
 
@@ -12,12 +18,12 @@ MIN_ROWS = 10
 class ChunkSizer:
     """Follows the target time: up by at most a half at a time, down at once. Thread-safe."""
 
-    def __init__(self, target_s: float, first_rows: int | None = None) -> None:
-        """`first_rows`, when given, is also the most that a range may have."""
+    def __init__(self, target_s: float, first_rows: int = FIRST_ROWS, most_rows: int = MAX_ROWS) -> None:
+        """A range never has more than `most_rows`, the first one included."""
         self._lock = threading.Lock()
         self._target_s = target_s
-        self._most = first_rows or MAX_ROWS
-        self._rows = float(first_rows or FIRST_ROWS)
+        self._most = most_rows
+        self._rows = float(min(first_rows, most_rows))
         self.last_s = 0.0
 
     @property

@@ -6,12 +6,15 @@ a fresh read sees. Values never pass through Python.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pymysql
 from pymysql.cursors import Cursor
 
+from osc.copy.sizing import CHUNK_BYTES, ChunkSizer
 from osc.errors import UniqueConflict
 from osc.mysql.session import Conn, error_code
 from osc.reconcile.conflicts import owner_of_duplicate, unique_conflict
@@ -23,6 +26,8 @@ from osc.table.key import Key
 from osc.table.projection import Projection
 
 BATCH_KEYS = 300
+BATCH_TARGET_S = 0.05
+FIRST_WIDE_KEYS = 20
 DUPLICATE_ENTRY = 1062
 
 
@@ -35,26 +40,31 @@ class Applier:
         open_writer: Callable[[], GhostWriter],
         lanes: int,
         stricter_indexes: Sequence[Index],
+        rest: Callable[[float], None],
     ) -> None:
-        """`stricter_indexes`: unique indexes of the ghost that the original does not have in the same form."""
+        """`stricter_indexes`: unique indexes of the ghost that the original does not have in the same form.
+
+        `rest` is called after each batch with the seconds that it took, and returns when the next may follow.
+        """
         self._projection = projection
         self._writers = [open_writer() for _ in range(lanes)]
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="reconcile")
         self._stricter = tuple(stricter_indexes)
+        self._rest = rest
+        first = FIRST_WIDE_KEYS if projection.wide_columns else BATCH_KEYS
+        self._sizer = ChunkSizer(BATCH_TARGET_S, first, BATCH_KEYS)
         self.keys = 0
 
     def apply(self, keys: Sequence[Key]) -> None:
         """Make the ghost's rows of these keys equal to what the original has now, or absent."""
         ordered = sorted(keys)
-        batches = [ordered[start : start + BATCH_KEYS] for start in range(0, len(ordered), BATCH_KEYS)]
-        if len(batches) <= 1:
-            for batch in batches:
-                self._apply_batch(self._writers[0], batch)
+        if len(ordered) <= BATCH_KEYS:
+            self._apply_run(self._writers[0], ordered)
             return
         # Adjacent batches share gaps of the index: each lane gets one run of the key space, so lanes rarely meet.
         lanes = len(self._writers)
-        share = -(-len(batches) // lanes)
-        runs = [batches[lane * share : (lane + 1) * share] for lane in range(lanes)]
+        share = -(-len(ordered) // lanes)
+        runs = [ordered[lane * share : (lane + 1) * share] for lane in range(lanes)]
         work = [
             self._pool.submit(self._apply_run, writer, run)
             for writer, run in zip(self._writers, runs, strict=True)
@@ -65,9 +75,26 @@ class Applier:
         for future in work:
             future.result()
 
-    def _apply_run(self, writer: GhostWriter, batches: Sequence[Sequence[Key]]) -> None:
-        for batch in batches:
+    def _apply_run(self, writer: GhostWriter, keys: Sequence[Key]) -> None:
+        start = 0
+        while start < len(keys):
+            batch = self._fitting(writer, keys[start : start + self._sizer.rows])
+            began = time.monotonic()
             self._apply_batch(writer, batch)
+            # Without the commit: what that takes on a busy server does not become less with fewer rows. A small remainder
+            # says nothing, since most of its time is round trips.
+            if 2 * len(batch) >= self._sizer.rows or writer.worked_s > BATCH_TARGET_S:
+                self._sizer.took(len(batch), writer.worked_s)
+            start += len(batch)
+            self._rest(time.monotonic() - began)
+
+    def _fitting(self, writer: GhostWriter, keys: Sequence[Key]) -> Sequence[Key]:
+        """As many of the keys, from the first on, as fit into one transaction; at least one."""
+        while self._projection.wide_columns and len(keys) > 1:
+            if writer.run(partial(_number, query=self._projection.bytes_of(keys))) <= CHUNK_BYTES:
+                break
+            keys = keys[: len(keys) // 2]
+        return keys
 
     def _apply_batch(self, writer: GhostWriter, keys: Sequence[Key]) -> None:
         if self._stricter:
@@ -136,3 +163,10 @@ def _insert(cursor: Cursor, projection: Projection, keys: Sequence[Key]) -> bool
             raise
         return False
     return True
+
+
+def _number(connection: Conn, query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        row = cursor.fetchone()
+    return 0 if row is None else int(row[0])

@@ -101,8 +101,12 @@ class Heartbeat:
             return None
         beat, met = self._met
         took = max(0.0, met - self._returned.get(beat, met))
-        not_met = min((at for number, at in list(self._returned.items()) if number > beat), default=None)
-        return took if not_met is None else max(took, time.monotonic() - not_met)
+        return max(took, self.behind_s(beat))
+
+    def behind_s(self, beat: int) -> float:
+        """How long ago the first heartbeat above that number was committed, in seconds; 0 when there was none."""
+        missing = min((at for number, at in list(self._returned.items()) if number > beat), default=None)
+        return 0.0 if missing is None else time.monotonic() - missing
 
     def close(self) -> None:
         self._session.close()

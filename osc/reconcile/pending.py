@@ -7,17 +7,25 @@ cycle or belongs to a prepared XA transaction, until it is settled: reconciled, 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from osc.table.key import Key
+
+BOOKKEEPING_BYTES = 150
+"""What a key costs beside itself: its places in two dictionaries, and in the lists of a cycle."""
 
 
 class PendingSet:
     """Thread-safe: the tail adds, the reconciler takes and settles, verification watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int | None = None) -> None:
+        """`most_bytes`: how much memory it may take before there is no room for more."""
+        self._most_bytes = most_bytes
+        self._bytes_per_key = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting: dict[Key, int] = {}
@@ -34,6 +42,8 @@ class PendingSet:
         """Keys of row events, received as part of that transaction."""
         with self._lock:
             waiting = self._waiting
+            # Looked at one by one the keys would cost more than all else that is done with them here.
+            self._bytes_per_key = max(self._bytes_per_key, *(bytes_of(key) for key in islice(keys, 1)), 0)
             for key in keys:
                 waiting.setdefault(key, transaction)
             for watch in self._watches:
@@ -86,6 +96,7 @@ class PendingSet:
         with self._lock:
             for key in keys:
                 del self._in_cycle[key]
+            self._changed.notify_all()
 
     def hold(self, keys: Iterable[Key] | None = None) -> None:
         """Give keys of this cycle back, with their first transaction; all that are left of it by default."""
@@ -106,6 +117,23 @@ class PendingSet:
 
     def _of_xa(self) -> list[frozenset[Key]]:
         return [keys for keys, _ in self._prepared.values()] + [keys for _, keys, _ in self._decided.values()]
+
+    @property
+    def bytes(self) -> int:
+        """How much memory the keys take, about: as much each as the largest that was looked at."""
+        return len(self) * self._bytes_per_key
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until there is room for more keys; whether there is.
+
+        Keys of prepared XA transactions do not count: they stay until an event that comes behind them.
+        """
+        with self._lock:
+            return self._changed.wait_for(self._has_room, timeout_s)
+
+    def _has_room(self) -> bool:
+        keys = len(self._waiting) + len(self._held) + len(self._in_cycle)
+        return self._most_bytes is None or keys * self._bytes_per_key < self._most_bytes
 
     def wait_for_keys(self, timeout_s: float) -> bool:
         """Wait until there is a key to take; whether there is one."""
@@ -147,3 +175,8 @@ class PendingSet:
         with self._lock:
             places: list[Collection[Key]] = [self._waiting, self._held, self._in_cycle, *self._of_xa()]
             return {key for key in keys if any(key in place for place in places)}
+
+
+def bytes_of(key: Key) -> int:
+    """How much memory a pending key takes, the places that it has in dictionaries and lists included."""
+    return BOOKKEEPING_BYTES + sys.getsizeof(key) + sum(sys.getsizeof(part) for part in key)

@@ -89,6 +89,13 @@ class StateTable:
         connection.commit()
         return beat
 
+    def read_beat(self, connection: Conn) -> int:
+        """The counter of the heartbeat that has arrived on that server; 0 before the first."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"select counter from {self.sql_name} where id = {HEARTBEAT}")
+            row = cursor.fetchone()
+        return 0 if row is None else int(row[0])
+
     def raise_epoch(self, connection: Conn) -> int:
         """Begin a new epoch; returns it.
 

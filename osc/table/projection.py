@@ -59,6 +59,9 @@ class Projection:
     fillers: tuple[tuple[str, str], ...] = ()
     """Added columns that a strict insert must name, with the literal that a direct `ALTER` fills them with."""
 
+    wide_columns: tuple[str, ...] = ()
+    """Columns of the original that can make one row as large as thousands of others."""
+
     @property
     def source_table(self) -> str:
         return qualified(self.database, self.source)
@@ -85,14 +88,40 @@ class Projection:
             f"{self._insert_select('insert')} where {self.in_range(span)} on duplicate key update {first} = {unchanged}"
         )
 
-    def range_end(self, start: Key | None, rows: int, last: Key | None) -> str:
+    def range_end(self, start: Key | None, rows: int, last: Key | None, most_bytes: int) -> str:
         """The key `rows` rows behind `start`, by a seek in the index and a short walk from there.
 
-        With `last`, only keys up to it count.
+        With `last`, only keys up to it count. Where there are wide columns, an earlier key if their values up to there come to
+        `most_bytes`; one row is always passed.
         """
         conditions = self._conditions(start, None, last, ghost=False)
         where = f" where {conditions}" if conditions else ""
+        if self.wide_columns:
+            return self._range_end_by_bytes(where, rows, most_bytes)
         return f"{self._keys_from_source()}{where} order by {self._order()} limit 1 offset {rows}"
+
+    def _range_end_by_bytes(self, where: str, rows: int, most_bytes: int) -> str:
+        # The innermost query reads no more rows than asked for; a window over the table itself would read all of it.
+        order = ", ".join(f"k{part}" for part in range(len(self.key.columns)))
+        shown = ", ".join(f"s{part}" for part in range(len(self.key.columns)))
+        keys = ", ".join(
+            f"{quote(column.name)} as k{part}, {column.select()} as s{part}"
+            for part, column in enumerate(self.key.columns)
+        )
+        return (
+            f"select {shown} from (select {shown}, row_number() over (order by {order}) as n,"
+            f" sum(bytes) over (order by {order} rows unbounded preceding) as upto"
+            f" from (select {keys}, {self._wide_bytes()} as bytes from {self.source_table}"
+            f" force index ({quote(self.key.source_index)}){where} order by {self._order()} limit {rows + 1}) as r) as w"
+            f" where n = {rows + 1} or (n > 1 and upto > {most_bytes}) order by n limit 1"
+        )
+
+    def bytes_of(self, keys: Sequence[Key]) -> str:
+        """How many bytes the wide columns of these rows of the original hold."""
+        return f"select coalesce(sum({self._wide_bytes()}), 0) from {self.source_table} where {self.has_key(keys)}"
+
+    def _wide_bytes(self) -> str:
+        return " + ".join(f"coalesce(length({quote(name)}), 0)" for name in self.wide_columns) or "0"
 
     def first_key(self) -> str:
         """The smallest key of the original."""

@@ -19,6 +19,12 @@ def add_temporary_key(connection: Conn, database: str, ghost: str, key: Migratio
         )
 
 
+def has_temporary_key(connection: Conn, database: str, ghost: str, key: MigrationKey) -> bool:
+    """Whether the ghost exists and has the unique index that carries the migration."""
+    found = read_table(connection, database, ghost)
+    return found is not None and any(index.name == key.ghost_index for index in found.indexes)
+
+
 def drop_left_temporary_key(connection: Conn, names: Names) -> None:
     """Take it from the table itself, where the session that swapped was lost, or kept waiting, right behind the rename.
 

@@ -80,10 +80,13 @@ class Stream:
             )
             behind = start + 4 + (size | size_high << 16)
             if end - start < 4 or behind > end:
-                self._start, self._end = start, end
-                self._fill(behind - start if end - start >= 4 else 4)
-                start, end = self._start, self._end
-                continue
+                # Of an event of more than one packet the header is enough: it may be none that is wanted.
+                enough = min(behind - start, _HEADER.size) if behind - start == 4 + _WHOLE_PACKET else behind - start
+                if end - start < 4 or end - start < enough:
+                    self._start, self._end = start, end
+                    self._fill(enough if end - start >= 4 else 4)
+                    start, end = self._start, self._end
+                    continue
             self.events += 1
             if ok:
                 raise _server_error(bytes(self._view[start + 4 : behind]))
@@ -98,6 +101,10 @@ class Stream:
                     if behind - start < 4 + _WHOLE_PACKET:
                         start = behind
                         continue
+                    self._start, self._end = start, end
+                    self._pass_over_long_event()
+                    start, end = self._start, self._end
+                    continue
             if behind - start < 4 + _WHOLE_PACKET:
                 raw = bytes(self._view[start + 5 : behind])
                 start = behind
@@ -158,7 +165,23 @@ class Stream:
                 self._fill(4 + size)
             whole += self._view[self._start + 4 : self._start + 4 + size]
             self._start += 4 + size
-        return bytes(whole[1:])
+        del whole[0]
+        return bytes(whole)
+
+    def _pass_over_long_event(self) -> None:
+        """The same for one that nobody wants: never in memory as a whole."""
+        size = _WHOLE_PACKET
+        while size == _WHOLE_PACKET:
+            self._fill(4)
+            size = int.from_bytes(self._view[self._start : self._start + 3], "little")
+            self._start += 4
+            left = size
+            while left:
+                if self._start == self._end:
+                    self._fill(1)
+                passed = min(left, self._end - self._start)
+                self._start += passed
+                left -= passed
 
 
 def _server_error(packet: bytes) -> Exception:

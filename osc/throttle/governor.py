@@ -52,6 +52,9 @@ the same moment, so a few too many mean nothing."""
 
 REST_OF_RECONCILING = 1.0
 SMALL_BACKLOG = 1_000
+BACKLOG_LOOK_S = 1.0
+SHRINKS = 0.95
+"""Of what it was at the last look: a backlog that is smaller shrinks."""
 
 State = Literal["starting", "alone", "measuring", "paced"]
 
@@ -91,8 +94,6 @@ class Governor:
         self._measuring_for_s = FIRST_MEASURE_S
         self._low_since_s: float | None = None
         self._why = ""
-        self._backlog = (-math.inf, 0)
-        self._rests = True
         self.pressure: str | None = None
         """What the server suffers from besides slow commits; each step slows down while there is something."""
         self.baseline_s: float | None = None
@@ -141,14 +142,6 @@ class Governor:
     def wants_commits(self) -> Literal["many", "some", "few"]:
         """How often the cost of a commit should be looked at: as often as can be, a few times a second, now and then."""
         return {"measuring": "many", "paced": "some"}.get(self._state, "few")  # type: ignore[return-value]
-
-    def rest_of_reconciling(self, at_s: float, pending_keys: int) -> float:
-        """Seconds of pause for each second of reconciling: governed as the copy is, but the backlog must shrink."""
-        since_s, before = self._backlog
-        if at_s - since_s >= 1.0:
-            self._rests = pending_keys <= max(SMALL_BACKLOG, before * 0.95)
-            self._backlog = (at_s, pending_keys)
-        return min(self.pace.rest, REST_OF_RECONCILING) if self._rests else 0.0
 
     # --- deciding -------------------------------------------------------------------------------------------------
 
@@ -251,6 +244,25 @@ class Governor:
             f"a commit takes {commit_s * 1000:.1f} ms, {self.baseline_s * 1000:.1f} ms without the migration, and may take "
             f"{self.baseline_s * self._factor * 1000:.1f}"
         )
+
+
+class BacklogRest:
+    """The rest that reconciling may take: it is governed as the copy is, but the backlog must be small, or shrink.
+
+    Any thread may ask: the worst that comes of two at once is a look more.
+    """
+
+    def __init__(self) -> None:
+        self._looked = (-math.inf, 0)
+        self._may_rest = True
+
+    def rest(self, at_s: float, pending_keys: int, pace: Pace) -> float:
+        """Seconds of pause for each second of reconciling, with so many keys pending at that time."""
+        looked_at_s, before = self._looked
+        if at_s - looked_at_s >= BACKLOG_LOOK_S:
+            self._may_rest = pending_keys <= max(SMALL_BACKLOG, before * SHRINKS)
+            self._looked = (at_s, pending_keys)
+        return min(pace.rest, REST_OF_RECONCILING) if self._may_rest else 0.0
 
 
 def usual(samples_s: Sequence[float]) -> float:

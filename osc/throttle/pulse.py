@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import Sessions
 from osc.mysql.steady import SteadySession
 from osc.reconcile.barrier import Heartbeat
 from osc.threads import OwnedThread
 from osc.throttle.governor import Governor, Pace
+from osc.throttle.load import LoadLimits
+from osc.throttle.pressure import Pressure, read_status
 
 STATUS_EVERY_S = 0.25
 FIRST_STATUS_AFTER_S = 0.1
 """So soon it is known whether anybody else is active: nothing is copied before."""
 
 COMMIT_EVERY_S = {"many": 0.02, "some": 0.05}
-
-Status = Mapping[str, str]
-"""Variables of `SHOW GLOBAL STATUS`, names in lower case."""
 
 
 class Pulse:
@@ -33,18 +32,17 @@ class Pulse:
         session: SteadySession,
         is_at_rest: Callable[[], bool],
         pace_changed: Callable[[Pace], None],
-        pressure: Callable[[Status], str | None],
-        variables: tuple[str, ...] = (),
+        load: LoadLimits,
     ) -> None:
-        """`variables`: which status variables `pressure` looks at, once each time they are read."""
         self._governor = governor
         self._heartbeat = heartbeat
         self._sessions = sessions
         self._session = session
         self._is_at_rest = is_at_rest
         self._pace_changed = pace_changed
-        self._pressure = pressure
-        self._variables = ("queries", *variables)
+        self._load = load
+        self._pressure = Pressure()
+        self._variables = ("Queries", *self._pressure.variables, *load.variables)
         self._closing = threading.Event()
         self.thread = OwnedThread("pulse", self._run)
 
@@ -68,11 +66,15 @@ class Pulse:
             self._closing.wait(min(until_status_s, COMMIT_EVERY_S.get(wanted, until_status_s)))
 
     def _read_status(self) -> None:
-        # Ours first: what is sent in between counts as others', and is not missed.
-        ours = self._sessions.statements
-        status = self._session.run(lambda connection: read_status(connection, self._variables))
-        self._governor.pressure = self._pressure(status)
-        self._governor.saw_statements(time.monotonic(), int(status["queries"]) - ours)
+        before = self._sessions.statements
+        server, names = self._sessions.server, self._variables
+        status = self._session.run(lambda connection: read_status(connection, server, names))
+        # The server counted at some moment in between.
+        ours = (before + self._sessions.statements) // 2
+        now = time.monotonic()
+        self._load.note(now, status)
+        self._governor.pressure = self._pressure.judge(status)
+        self._governor.saw_statements(now, int(status["queries"]) - ours)
 
     def _feel_commit(self) -> None:
         at_rest = self._is_at_rest()
@@ -85,10 +87,3 @@ class Pulse:
         if self.thread.is_started:
             self.thread.join()
         self._session.close()
-
-
-def read_status(connection: Conn, names: tuple[str, ...]) -> dict[str, str]:
-    """The global status variables of those names, as far as the server has them. Needs no privilege."""
-    with connection.cursor() as cursor:
-        cursor.execute("show global status where variable_name in %s", (names,))
-        return {str(name).lower(): str(value) for name, value in cursor.fetchall()}

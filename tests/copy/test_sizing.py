@@ -28,7 +28,7 @@ def test_the_size_stays_within_its_bounds() -> None:
 
 
 def test_a_size_that_the_operator_gives_is_the_first_and_the_most() -> None:
-    sizer = ChunkSizer(0.1, 250)
+    sizer = ChunkSizer(0.1, 250, 250)
     assert sizer.rows == 250
     sizer.took(250, 0.001)
     assert sizer.rows == 250

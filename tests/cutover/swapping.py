@@ -54,6 +54,7 @@ def swap(sessions: Sessions, database: str, table: str, attempts_allowed: int = 
             prepared.fingerprint,
             options,
             stop,
+            print,
         )
         way = LockedRename if sessions.server.renames_under_lock else SentryRename
         try:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import tracemalloc
+from collections.abc import Callable
+
 import pytest
 
-from osc.reconcile.pending import PendingSet
+from osc.reconcile.pending import PendingSet, bytes_of
+from osc.reconcile.watermarks import Watermarks
+from osc.table.key import Key
 
 
 def test_a_key_keeps_the_first_transaction_in_which_it_was_seen() -> None:
@@ -117,3 +123,52 @@ def test_waiting_for_keys_ends_at_once_when_there_are_some() -> None:
     assert not pending.wait_for_keys(0.0)
     pending.add([(1,)], 1)
     assert pending.wait_for_keys(0.0)
+
+
+@pytest.mark.parametrize(
+    "key_of",
+    [
+        lambda number: (number,),
+        lambda number: (number, number % 1_000 + 2**40),
+        lambda number: (b"user-%015d" % number,),
+        lambda number: (b"0123456789abcdef-%019d" % number, number),
+    ],
+    ids=["integer", "integers", "string", "string and integer"],
+)
+def test_what_keys_cost_is_not_guessed_too_low_nor_far_too_high(key_of: Callable[[int], Key]) -> None:
+    count = 50_000
+    pending, watermarks = PendingSet(), Watermarks(compares=True, may_drop=False)
+    watermarks.open_end()
+    tracemalloc.start()
+    try:
+        for first in range(10**6, 10**6 + count, 50):
+            pending.add([key_of(number) for number in range(first, first + 50)], first)
+        guessed = pending.bytes
+        verdict = watermarks.sort(pending.take())
+        ordered = sorted(verdict.reconcile)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(ordered) == count
+    assert most <= guessed <= 2 * most
+
+
+def test_without_room_more_keys_wait_until_others_are_settled() -> None:
+    pending = PendingSet(most_bytes=bytes_of((1,)) * 2)
+    pending.add([(1,)], 5)
+    assert pending.wait_for_room(0)
+    pending.add([(2,)], 6)
+    assert not pending.wait_for_room(0)
+    pending.take()
+    assert not pending.wait_for_room(0)
+    settler = threading.Thread(target=pending.settle, args=([(1,)],))
+    settler.start()
+    assert pending.wait_for_room(60)
+    settler.join()
+
+
+def test_keys_of_prepared_transactions_keep_nobody_waiting() -> None:
+    pending = PendingSet(most_bytes=bytes_of((1,)) * 2)
+    pending.prepare("x", [(number,) for number in range(100)], 5)
+    pending.add([(1,)], 6)
+    assert pending.wait_for_room(0)

@@ -13,6 +13,7 @@ from osc.throttle.governor import (
     LEAST_LEVEL,
     MEASURE_EVERY_S,
     SMALL_BACKLOG,
+    BacklogRest,
     Governor,
     Pace,
     impact_factor,
@@ -170,12 +171,12 @@ def test_chunks_become_shorter_before_work_makes_way_for_rest() -> None:
 
 
 def test_reconciling_rests_only_while_the_backlog_shrinks() -> None:
-    governor = Governor(2.0, WORKERS, CHUNK_S)
-    governor.pace = Pace(0.1, 1, 0.005, 5.0)
-    assert governor.rest_of_reconciling(1.0, SMALL_BACKLOG) > 0
-    assert governor.rest_of_reconciling(2.5, 10 * SMALL_BACKLOG) == 0
-    assert governor.rest_of_reconciling(4.0, 11 * SMALL_BACKLOG) == 0
-    assert governor.rest_of_reconciling(5.5, 9 * SMALL_BACKLOG) > 0
+    backlog, slow, full = BacklogRest(), Pace(0.1, 1, 0.005, 5.0), Pace(1.0, WORKERS, CHUNK_S, 0.0)
+    assert backlog.rest(1.0, SMALL_BACKLOG, slow) > 0
+    assert backlog.rest(1.0, SMALL_BACKLOG, full) == 0
+    assert backlog.rest(2.5, 10 * SMALL_BACKLOG, slow) == 0
+    assert backlog.rest(4.0, 11 * SMALL_BACKLOG, slow) == 0
+    assert backlog.rest(5.5, 9 * SMALL_BACKLOG, slow) > 0
 
 
 @pytest.mark.parametrize("text", ["", "lowest", "1", "0.5", "nan", "inf", "-3"])
