@@ -67,13 +67,6 @@ class Compare:
 
 
 @dataclass(slots=True)
-class AwaitSettled:
-    """Give the keys some time to be reconciled."""
-
-    keys: Collection[Key]
-
-
-@dataclass(slots=True)
 class CheckEpoch:
     """Make sure, in the open transaction, that no later run has begun."""
 

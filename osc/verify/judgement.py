@@ -13,44 +13,35 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from osc.reconcile.pending import PendingSet
-from osc.steps import AwaitSettled, Barrier, Compare, MeetTail
+from osc.steps import Barrier, Compare, MeetTail
 from osc.table.key import Key
-
-ROUNDS = 8
-"""How often a range with inconclusive keys is compared before those are left for the swap's lock."""
 
 CONFIRMED_AT_ONCE = 1_000
 
-ExamineStep: TypeAlias = Compare | Barrier | MeetTail | AwaitSettled
+ExamineStep: TypeAlias = Compare | Barrier | MeetTail
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What came of a range that differed."""
+    """What came of a look at rows that differ."""
 
     restless: frozenset[Key]
-    """Keys that never came to rest."""
+    """Keys to be compared again: somebody changed them, or there were too many to look at them twice."""
     real: frozenset[Key] = frozenset()
     """Keys that differ although nobody changed them."""
     count: int = 0
     """How many differed so at first; the first thousand were looked at again."""
 
 
-def examine(pending: PendingSet, rounds: int = ROUNDS) -> Generator[ExamineStep, None, Examined]:
-    """Narrow a differing range down to keys, until every difference is explained and gone, or is real."""
-    restless, unexplained = yield from _look(pending, None)
-    for _ in range(rounds):
-        if unexplained:
-            count = len(unexplained)
-            changed, real = yield from _look(pending, sorted(unexplained)[:CONFIRMED_AT_ONCE])
-            if real:
-                return Examined(frozenset(restless), frozenset(real), count)
-            restless |= changed
-        if not restless:
-            return Examined(frozenset())
-        yield AwaitSettled(restless)
-        restless, unexplained = yield from _look(pending, sorted(restless))
-    return Examined(frozenset(restless | unexplained))
+def examine(pending: PendingSet, keys: Collection[Key] | None = None) -> Generator[ExamineStep, None, Examined]:
+    """Tell explained differences from real ones, among these keys or in the range that is being verified (None)."""
+    restless, unexplained = yield from _look(pending, keys)
+    if not unexplained:
+        return Examined(frozenset(restless))
+    ordered = sorted(unexplained)
+    changed, real = yield from _look(pending, ordered[:CONFIRMED_AT_ONCE])
+    later = changed.union(ordered[CONFIRMED_AT_ONCE:])
+    return Examined(frozenset(restless | later), frozenset(real), len(unexplained))
 
 
 def _look(

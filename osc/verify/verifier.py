@@ -19,16 +19,22 @@ from osc.reconcile.barrier import Heartbeat
 from osc.reconcile.conflicts import owner_of_duplicate, unique_conflict
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
-from osc.steps import AwaitSettled, Barrier, Compare, MeetTail, carry_out
+from osc.steps import Barrier, Compare, MeetTail, carry_out
 from osc.table.facts import Index
 from osc.table.key import Key
 from osc.table.ranges import Range
 from osc.threads import OwnedThread
 from osc.verify.compare import Comparison
 from osc.verify.judgement import ExamineStep, examine
+from osc.verify.restless import Restless
 
 RANGE_TARGET_S = 0.1
 """The most that reading a range should take."""
+ROWS_TO_READ_TWICE = 1_000
+"""A range that differs is read row by row; down to so many that costs little."""
+
+LOOK_AGAIN_EVERY_S = 0.5
+COMPARED_AT_ONCE = 500
 SETTLE_TIMEOUT_S = 5.0
 TAIL_TIMEOUT_S = 60.0
 
@@ -71,8 +77,8 @@ class Verifier:
         self._sizer = ChunkSizer(RANGE_TARGET_S)
         self._lock = threading.Lock()
         self.rows = 0
-        self.inconclusive: set[Key] = set()
-        """Keys that never rested; to be compared under the swap's lock."""
+        self._restless = Restless()
+        self._looked_again_at = time.monotonic()
         self.threads = [OwnedThread(f"verify-{number}", self._work) for number in range(1, workers + 1)]
 
     def aim(self, chunk_s: float) -> None:
@@ -101,12 +107,13 @@ class Verifier:
                 )
                 if span is None:
                     self._verify_rest(session)
+                    self._look_again_to_the_end(session)
                     return
                 if span.last is not None:
                     self._end_is_verified = True
                 # Open-ended, the final range also finds rows that only the ghost has, behind the last of the original.
-                if self._verify(session, span if span.last is None else Range(span.number, span.start), asked_for):
-                    self._watermarks.complete(span.number)
+                self._verify(session, span if span.last is None else Range(span.number, span.start), asked_for)
+                self._look_again_now_and_then(session)
         finally:
             session.close()
 
@@ -119,54 +126,94 @@ class Verifier:
         self._verify(session, Range(0, self._watermarks.high), 0)
 
     @property
+    def inconclusive(self) -> set[Key]:
+        """Keys that never rested; to be compared under the swap's lock."""
+        return self._restless.given_up
+
+    @property
     def verified(self) -> Key | None:
         """Every row below that key was found right. It stops at a range with keys that never rested."""
         return self._watermarks.low
 
-    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> bool:
-        """Compare a range; whether every row of it was found right."""
-        is_right = True
+    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> None:
         started = time.monotonic()
         expected = session.run(lambda connection: self._comparison.source_sum(connection, span))
         found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
         took_s = time.monotonic() - started
         if expected == found:
             self._sizer.took(asked_for, took_s)
+            self._complete(span.number)
         else:
             # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
-            self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s))
-            is_right = self._examine(session, span)
+            is_large = asked_for > ROWS_TO_READ_TWICE
+            self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s) if is_large else took_s)
+            restless = self._examine(
+                session,
+                lambda keys: self._differing_in(session, span) if keys is None else self._differing(session, keys),
+            )
+            self._restless.add(restless, span.number)
+            if not restless:
+                self._complete(span.number)
         with self._lock:
             self.rows += found.rows
-        return is_right
 
-    def _examine(self, session: SteadySession, span: Range) -> bool:
-        """Whether every difference was explained and is gone. Raises DifferencesFound for a real one."""
+    def _complete(self, number: int) -> None:
+        if number:
+            self._watermarks.complete(number)
+
+    def _look_again_now_and_then(self, session: SteadySession) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._looked_again_at < LOOK_AGAIN_EVERY_S:
+                return
+            self._looked_again_at = now
+        self._look_again(session)
+
+    def _look_again_to_the_end(self, session: SteadySession) -> None:
+        """Until every key rests, or is left to the swap."""
+        while len(self._restless):
+            self._stop.check()
+            self._look_again(session, SETTLE_TIMEOUT_S)
+            self._stop.wait(0.05)
+
+    def _look_again(self, session: SteadySession, patience_s: float = 0.0) -> None:
+        keys = self._restless.take(COMPARED_AT_ONCE)
+        if not keys:
+            return
+        self._wait_until_settled(keys, patience_s)
+        restless = self._examine(session, lambda some: self._differing(session, some or ()), keys)
+        for number in self._restless.put_back(keys, restless):
+            self._complete(number)
+
+    def _examine(
+        self,
+        session: SteadySession,
+        differing: Callable[[Collection[Key] | None], set[Key]],
+        keys: Collection[Key] | None = None,
+    ) -> Collection[Key]:
+        """The keys to be compared again. Raises DifferencesFound for a real difference."""
 
         def do(step: ExamineStep) -> None:
             match step:
                 case Compare():
-                    step.differing = session.run(lambda connection: self._differing(connection, span, step.keys))
+                    step.differing = differing(step.keys)
                 case Barrier():
                     step.beat = self._heartbeat.barrier()
                 case MeetTail():
                     if not self._tail_has_met(step.beat, TAIL_TIMEOUT_S):
                         raise Stalled(f"the binlog reader did not reach a heartbeat within {TAIL_TIMEOUT_S:.0f} s")
-                case AwaitSettled():
-                    self._wait_until_settled(step.keys)
 
-        examined = carry_out(examine(self._pending), do)
+        examined = carry_out(examine(self._pending, keys), do)
         if examined.real:
             session.run(lambda connection: self._explain_by_unique_index(connection, sorted(examined.real)))
             raise differences(self._comparison, examined.real, examined.count)
-        with self._lock:
-            self.inconclusive |= examined.restless
-        return not examined.restless
+        return examined.restless
 
-    def _differing(self, connection: Conn, span: Range, keys: Collection[Key] | None) -> set[Key]:
-        if keys is None:
-            return self._comparison.differing_in_range(connection, span)
-        return self._comparison.differing_keys(connection, sorted(keys))
+    def _differing_in(self, session: SteadySession, span: Range) -> set[Key]:
+        return session.run(lambda connection: self._comparison.differing_in_range(connection, span))
+
+    def _differing(self, session: SteadySession, keys: Collection[Key]) -> set[Key]:
+        return session.run(lambda connection: self._comparison.differing_keys(connection, sorted(keys)))
 
     def _explain_by_unique_index(self, connection: Conn, keys: Sequence[Key]) -> None:
         """Raise UniqueConflict when one of the keys has no row because another row has its value."""
@@ -175,12 +222,11 @@ class Verifier:
             if found is not None:
                 raise unique_conflict(self._comparison.projection, found[0], key, found[1])
 
-    def _wait_until_settled(self, keys: Collection[Key]) -> None:
-        waited_s = 0.0
-        while self._pending.unsettled(keys) and waited_s < SETTLE_TIMEOUT_S:
+    def _wait_until_settled(self, keys: Collection[Key], patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline and self._pending.unsettled(keys):
             self._stop.wait(0.05)
             self._stop.check()
-            waited_s += 0.05
 
 
 def differences(comparison: Comparison, keys: Collection[Key], count: int) -> DifferencesFound:

@@ -188,8 +188,8 @@ def pending_read_first(
 # --- verification and the swap ----------------------------------------------------------------------------------------
 
 
-def judges_at_once(pending: PendingSet) -> Generator[ExamineStep, None, Examined]:
-    return without(examine(pending), MeetTail, Barrier)
+def judges_at_once(pending: PendingSet, keys: Collection[Key] | None) -> Generator[ExamineStep, None, Examined]:
+    return without(examine(pending, keys), MeetTail, Barrier)
 
 
 def no_last_drain(pending: PendingSet, restless: Collection[Key]) -> Generator[LastStep, None, LastLook]:

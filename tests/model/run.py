@@ -18,7 +18,7 @@ from osc.reconcile.pending import PendingSet
 from osc.reconcile.strictly import FindOwner, Rewrite, rewrite_strictly
 from osc.reconcile.watermarks import Watermarks
 from osc.state.checkpoint import resume_coordinate
-from osc.steps import Apply, AskPrepared, AwaitRanges, AwaitSettled, Barrier, CheckEpoch, Compare, MeetTail
+from osc.steps import Apply, AskPrepared, AwaitRanges, Barrier, CheckEpoch, Compare, MeetTail
 from osc.table.key import Key
 from osc.table.ranges import Range
 from osc.tail.coordinate import Coordinate
@@ -33,6 +33,8 @@ R = TypeVar("R")
 
 WORKERS = 2
 BATCH_KEYS = 2
+LOOKS = 3
+"""At keys that differ, before they are left to the swap."""
 
 _FACTS = ServerFacts("mysql", (9, 7, 0), "9.7.0", {})
 _FILE = "binlog.000001"
@@ -69,7 +71,7 @@ class Core:
     resume_coordinate: Callable[
         [Callable[[], Coordinate], Callable[[], int | None], Callable[[int], Coordinate]], Coordinate
     ] = resume_coordinate
-    examine: Callable[[PendingSet], Generator[ExamineStep, None, Examined]] = examine
+    examine: Callable[[PendingSet, Collection[Key] | None], Generator[ExamineStep, None, Examined]] = examine
     last_steps: Callable[[PendingSet, Collection[Key]], Generator[LastStep, None, LastLook]] = last_steps
     has_epoch: bool = True
     autocommits: bool = False
@@ -443,13 +445,17 @@ class Run:
                     yield from self._beat(step)
                 case MeetTail():
                     yield from self._meet(step.beat)
-                case AwaitSettled():
-                    yield always
 
-        outcome = yield from drive(self._core.examine(self.pending), do)
-        if outcome.real:
-            self._found(outcome.real, "verification stopped")
-        return outcome.restless
+        restless: Collection[Key] | None = None
+        for _ in range(LOOKS):
+            outcome = yield from drive(self._core.examine(self.pending, restless), do)
+            if outcome.real:
+                self._found(outcome.real, "verification stopped")
+            restless = sorted(outcome.restless)
+            if not restless:
+                break
+            yield always
+        return restless or ()
 
     def _compare(self, step: Compare) -> Actor:
         expected = dict(self._server.source)
