@@ -53,12 +53,19 @@ class Run:
         return f"exit code {self.exit_code}, {self.events[-1] if self.events else 'no events'}, stderr: {self.stderr}"
 
 
-def command(server: ServerUnderTest, database: str, table: str, alter: str, options: Sequence[str] = ()) -> list[str]:
+def command(
+    server: ServerUnderTest,
+    database: str,
+    table: str,
+    alter: str,
+    options: Sequence[str] = (),
+    program: Sequence[str] = ("osc",),
+) -> list[str]:
     """The command line of a migration, unpaced unless the options say otherwise: the tests' writers are not to be spared."""
     login = ["--host", server.migrator.host, "--port", str(server.migrator.port), "--user", server.migrator.user]
     what = ["--database", database, "--table", table, "--alter", alter]
     unpaced = [] if "--impact" in options else ["--impact", "max"]
-    return [sys.executable, "-m", "osc", "migrate", *login, *what, "--output", "json", "--yes", *unpaced, *options]
+    return [sys.executable, "-m", *program, "migrate", *login, *what, "--output", "json", "--yes", *unpaced, *options]
 
 
 def environment(server: ServerUnderTest) -> dict[str, str]:
@@ -107,11 +114,16 @@ class RunningMigration:
 
 @contextmanager
 def migrating(
-    server: ServerUnderTest, database: str, table: str, alter: str, *options: str
+    server: ServerUnderTest,
+    database: str,
+    table: str,
+    alter: str,
+    *options: str,
+    program: Sequence[str] = ("osc",),
 ) -> Iterator[RunningMigration]:
-    """A migration that runs while the test goes on; killed at the end if it still does."""
+    """A migration that runs while the test goes on; killed at the end if it still does. `program`: what Python runs."""
     process = subprocess.Popen(
-        command(server, database, table, alter, options),
+        command(server, database, table, alter, options, program),
         env=environment(server),
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -128,7 +140,13 @@ def migrating(
 
 @contextmanager
 def copying_up_to(
-    server: ServerUnderTest, database: str, alter: str, row: int, folder: Path, *options: str
+    server: ServerUnderTest,
+    database: str,
+    alter: str,
+    row: int,
+    folder: Path,
+    *options: str,
+    program: Sequence[str] = ("osc",),
 ) -> Iterator[tuple[RunningMigration, Callable[[], None]]]:
     """A migration of table `t` that has copied rows and cannot get past the row with that `id`, and how to let it go on.
 
@@ -138,7 +156,7 @@ def copying_up_to(
     flag.touch()
     narrow = ("--workers", "1", "--chunk-size", "100", "--throttle-flag-file", str(flag))
     with (
-        migrating(server, database, "t", alter, *narrow, *options) as running,
+        migrating(server, database, "t", alter, *narrow, *options, program=program) as running,
         closing(server.admin(database)) as holder,
         holder.cursor() as cursor,
     ):
