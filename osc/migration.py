@@ -225,7 +225,7 @@ class Migration:
                 return session.run(lambda c: defines(c, qualified(names.database, names.state), what))
 
             while (why := define(lambda c: prepare_ghost(c, self.sessions.server, projection))) is not None:
-                self.meter.waiting_for(why)
+                self._announce(why, reverification)
                 check()
 
             def still_prepared(connection: Conn) -> list[str]:

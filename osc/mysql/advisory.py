@@ -35,7 +35,7 @@ class AdvisoryLock:
         self._stop = stop or StopRequest()
         self._table = f"{database}.{table}"
         # At most 64 characters (MySQL Reference Manual, "Locking Functions").
-        self._name = "osc:" + hashlib.sha256(self._table.encode()).hexdigest()[:40]
+        self.name = "osc:" + hashlib.sha256(self._table.encode()).hexdigest()[:40]
         self._guard = threading.Lock()
         self._connection: Conn | None = None
         self._opened_at = self._kept_at = 0.0
@@ -66,7 +66,7 @@ class AdvisoryLock:
 
     def _get(self, connection: Conn, wait_s: int) -> tuple[object, ...] | None:
         with connection.cursor() as cursor:
-            cursor.execute("select get_lock(%s, %s), is_used_lock(%s)", (self._name, wait_s, self._name))
+            cursor.execute("select get_lock(%s, %s), is_used_lock(%s)", (self.name, wait_s, self.name))
             return cursor.fetchone()
 
     def keep(self) -> None:

@@ -22,7 +22,11 @@ REMEMBERED_BEATS = 1_000
 
 
 def require_commit_order(connection: Conn, server: Server) -> None:
-    """Make sure that engines still commit in the binlog's order. Raises CommitOrderLost. MariaDB knows no other."""
+    """Make sure that engines still commit in the binlog's order. Raises CommitOrderLost. MariaDB knows no other.
+
+    Asked before each checkpoint is saved: so the last one that was is from before the order was given up, and a run that
+    resumes from there reconciles once more every key that was reconciled since.
+    """
     if server.is_mariadb:
         return
     with connection.cursor() as cursor:
@@ -32,7 +36,7 @@ def require_commit_order(connection: Conn, server: Server) -> None:
         raise CommitOrderLost(
             "binlog_order_commits was turned off on the server while the migration ran, so a row that was read again after "
             "its event may have been the old one. The original is untouched, nothing was swapped. SET GLOBAL "
-            "binlog_order_commits = ON and run the same command again: it compares every row anew before the swap"
+            "binlog_order_commits = ON and run the same command again: it reads again what changed since the last checkpoint"
         )
 
 

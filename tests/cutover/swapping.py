@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from osc.cutover.locked import LockedRename
 from osc.cutover.names import has_swapped, restore_names
 from osc.cutover.sentry import SentryRename
 from osc.engine import Engine
-from osc.mysql.session import Sessions
+from osc.mysql.session import Conn, Sessions
 from osc.mysql.sql import qualified
 from osc.options import MigrationOptions
 from osc.plan.alter import parse_alter
@@ -32,10 +32,22 @@ from tests.servers import ServerUnderTest
 WRITERS = 4
 
 
-def swap(sessions: Sessions, database: str, table: str, attempts_allowed: int = 60) -> CutOver:
+def nothing_prepared(_: Conn) -> list[str]:
+    """No XA transaction is in the way."""
+    return []
+
+
+def swap(
+    sessions: Sessions,
+    database: str,
+    table: str,
+    attempts_allowed: int = 60,
+    prepared_transactions: Callable[[Conn], list[str]] = nothing_prepared,
+) -> CutOver:
     """Copy the table and swap the copy in, as a migration does but without looking and verifying; the old table goes.
 
-    Returns the cut-over with its attempts. Asserts that the binlog proves the swap.
+    `prepared_transactions` is the last that is asked under the lock. Returns the cut-over with its attempts. Asserts that
+    the binlog proves the swap.
     """
     names = names_for(database, table)
     options = MigrationOptions(database, table, "engine=InnoDB", workers=1)
@@ -61,7 +73,7 @@ def swap(sessions: Sessions, database: str, table: str, attempts_allowed: int = 
             engine.start(engine.check, lambda _: None)
             engine.copy_rows(engine.check)
             cut_over = CutOver(
-                swap=way(sessions, names, prepared.pair.projection.key, engine.handover(lambda _: []), 3, {}),
+                swap=way(sessions, names, prepared.pair.projection.key, engine.handover(prepared_transactions), 3, {}),
                 reconciler=engine.reconciler,
                 readiness=lambda: Readiness(len(engine.pending), (), engine.heartbeat.lag_s, None, None),
                 blockers=list,
