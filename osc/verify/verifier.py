@@ -71,6 +71,8 @@ class Verifier:
         self._sizer = ChunkSizer(RANGE_TARGET_S)
         self._lock = threading.Lock()
         self.rows = 0
+        self.changed_rows = 0
+        """Of those, how many the conversion has changed. Counted only where losses are allowed."""
         self.inconclusive: set[Key] = set()
         """Keys that never rested; to be compared under the swap's lock."""
         self.threads = [OwnedThread(f"verify-{number}", self._work) for number in range(1, workers + 1)]
@@ -127,7 +129,9 @@ class Verifier:
         """Compare a range; whether every row of it was found right."""
         is_right = True
         started = time.monotonic()
-        expected = session.run(lambda connection: self._comparison.source_sum(connection, span))
+        expected, changed = session.run(
+            lambda c: (self._comparison.source_sum(c, span), self._comparison.changed_rows(c))
+        )
         found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
         took_s = time.monotonic() - started
         if expected == found:
@@ -138,6 +142,7 @@ class Verifier:
             is_right = self._examine(session, span)
         with self._lock:
             self.rows += found.rows
+            self.changed_rows += changed
         return is_right
 
     def _examine(self, session: SteadySession, span: Range) -> bool:
