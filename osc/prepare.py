@@ -28,7 +28,7 @@ from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, 
 from osc.table.conversion import taken_as
 from osc.table.deferred import NO_DEFERRED, DeferredIndexes, deferrable, drop_deferred, wants_deferring
 from osc.table.facts import Column, Table, read_table
-from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, create_like, drop_tables
+from osc.table.ghost import alter_ghost, constraint_names, create_like, drop_tables
 from osc.table.names import Names, decorated
 from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
@@ -88,7 +88,7 @@ def _prepare(
     options: MigrationOptions,
     note: Callable[[str], None],
 ) -> Prepared:
-    connection = sessions.open("make the ghost table", {**ALTER_VARIABLES, "lock_wait_timeout": str(DEFINE_WAIT_S)})
+    connection = sessions.open("make the ghost table", {"lock_wait_timeout": str(DEFINE_WAIT_S)})
     binlog_connection = binlog.open("read the binlog's coordinate")
     state = StateTable(names.database, names.state)
     try:

@@ -236,7 +236,7 @@ def key_defaults(table: Table, key: MigrationKey) -> dict[int, KeyValue]:
         text = text[1:-1].replace("''", "'") if text[:1] == "'" else text
         if column.kind in ("integer", "year") and re.fullmatch(r"-?\d+", text):
             defaults[part] = int(text)
-        elif column.kind in ("string", "binary") and text.isascii():
+        elif column.data_type in ("char", "varchar", "binary", "varbinary") and text.isascii():
             defaults[part] = text.encode("ascii").ljust(column.pad_to or 0, b"\0")
         elif column.kind in BY_TEXT and re.fullmatch(r"[-+:. \d]+", text):
             defaults[part] = text
