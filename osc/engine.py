@@ -438,6 +438,11 @@ class Engine:
         return self._beginning.rows_verified + (self.verifier.rows if self.verifier is not None else 0)
 
     @property
+    def rows_changed_by_conversion(self) -> int | None:
+        """None where no loss is allowed."""
+        return self.verifier.changed_rows if self.verifier is not None and self._options.allow_lossy else None
+
+    @property
     def pending_keys(self) -> int:
         return len(self.pending)
 

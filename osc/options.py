@@ -71,3 +71,5 @@ class MigrationOptions:
     default_retries: int = DEFAULT_RETRIES
     """How often an operation (a chunk, an attempt at the swap) is tried before the run gives up."""
     resume: Resume = "auto"
+    allow_lossy: bool = False
+    """Values that do not fit the new schema become what the server makes of them, instead of ending the migration."""

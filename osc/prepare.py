@@ -28,7 +28,7 @@ from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, 
 from osc.table.conversion import taken_as
 from osc.table.deferred import NO_DEFERRED, DeferredIndexes, deferrable, drop_deferred, wants_deferring
 from osc.table.facts import Column, Table, read_table
-from osc.table.ghost import ALTER_VARIABLES, alter_ghost, constraint_names, create_like, drop_tables
+from osc.table.ghost import alter_ghost, constraint_names, create_like, drop_tables
 from osc.table.names import Names, decorated
 from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
@@ -88,7 +88,7 @@ def _prepare(
     options: MigrationOptions,
     note: Callable[[str], None],
 ) -> Prepared:
-    connection = sessions.open("make the ghost table", {**ALTER_VARIABLES, "lock_wait_timeout": str(DEFINE_WAIT_S)})
+    connection = sessions.open("make the ghost table", {"lock_wait_timeout": str(DEFINE_WAIT_S)})
     binlog_connection = binlog.open("read the binlog's coordinate")
     state = StateTable(names.database, names.state)
     try:
@@ -119,7 +119,7 @@ def _prepare(
             end_builds(connection, names.database, names.ghost)
             epoch = raise_epoch(sessions, state)
             state.note_old_name(connection, names.old)
-            pair = _pair(connection, sessions.server, names, source, alter)
+            pair = _pair(connection, sessions.server, names, source, alter, options.allow_lossy)
             return Prepared(
                 pair,
                 state,
@@ -140,7 +140,7 @@ def _prepare(
             )
         _drop_leftovers(connection, names, state, options, note)
         try:
-            pair = _make(connection, sessions.server, names, source, alter, state, note)
+            pair = _make(connection, sessions.server, names, source, alter, state, options.allow_lossy, note)
             whole = _read(connection, names.database, names.ghost)
             deferred = _defer_indexes(connection, names, source, whole, options)
         except BaseException:
@@ -219,6 +219,7 @@ def _make(
     source: Table,
     alter: AlterStatement,
     state: StateTable,
+    allow_lossy: bool,
     note: Callable[[str], None],
 ) -> TablePair:
     state.create(connection)
@@ -235,7 +236,7 @@ def _make(
     key, _ = choose_key(source, ghost, _mapping(source, ghost, alter).ghost_of)
     if key is not None and key.ghost_index_is_temporary:
         add_temporary_key(connection, names.database, names.ghost, key)
-    return _pair(connection, server, names, source, alter)
+    return _pair(connection, server, names, source, alter, allow_lossy)
 
 
 def _defer_indexes(
@@ -250,7 +251,9 @@ def _defer_indexes(
     return replace(found, bare=Fingerprint.digest(bare.structure))
 
 
-def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: AlterStatement) -> TablePair:
+def _pair(
+    connection: Conn, server: Server, names: Names, source: Table, alter: AlterStatement, allow_lossy: bool
+) -> TablePair:
     """How rows go from one table to the other, read back from the ghost that the server made."""
     ghost = _read(connection, names.database, names.ghost)
     mapping = _mapping(source, ghost, alter)
@@ -277,10 +280,10 @@ def _pair(connection: Conn, server: Server, names: Names, source: Table, alter: 
     return TablePair(
         source=source,
         projection=projection,
-        comparison=Comparison(projection, source, ghost),
+        comparison=Comparison(projection, source, ghost, allow_lossy),
         stricter=tuple(stricter_indexes(source, ghost, key, mapping.source_of)),
         has_other_unique=bool(other_unique_indexes(ghost, key)),
-        session_variables=_session_variables(server, names, mapping, key),
+        session_variables=_session_variables(server, names, mapping, key, allow_lossy),
     )
 
 
@@ -310,9 +313,11 @@ def _fillers(server: Server, mapping: ColumnMapping) -> tuple[tuple[str, str], .
     return tuple(fillers)
 
 
-def _session_variables(server: Server, names: Names, mapping: ColumnMapping, key: MigrationKey) -> dict[str, str]:
+def _session_variables(
+    server: Server, names: Names, mapping: ColumnMapping, key: MigrationKey, allow_lossy: bool
+) -> dict[str, str]:
     """What the conversions of this `ALTER` depend on: the server's own, as in a direct `ALTER`, else as pinned."""
-    variables = {"sql_mode": f"'{_sql_mode(server, mapping)}'"}
+    variables = {"sql_mode": f"'{_sql_mode(server, mapping, allow_lossy)}'"}
     if not _depends_on_the_zone(mapping):
         return variables
     if any(column.kind == "timestamp" for column in key.columns):
@@ -324,9 +329,14 @@ def _session_variables(server: Server, names: Names, mapping: ColumnMapping, key
     return {**variables, "time_zone": "@@global.time_zone"}
 
 
-def _sql_mode(server: Server, mapping: ColumnMapping) -> str:
-    """Strict. How fractions of a second are cut off, and which dates are accepted where none were stored, is the server's."""
+def _sql_mode(server: Server, mapping: ColumnMapping, allow_lossy: bool) -> str:
+    """Strict, unless losses are allowed.
+
+    How fractions of a second are cut off, and which dates are taken where none were stored, is as the server has it.
+    """
     modes = COPY_SQL_MODE.split(",")
+    if allow_lossy:
+        modes.remove("STRICT_ALL_TABLES")
     taken_over = ["TIME_TRUNCATE_FRACTIONAL", "TIME_ROUND_FRACTIONAL"]
     if any(p.ghost.data_type in _DATES and p.source.data_type not in _DATES for p in mapping.pairs):
         modes.remove("ALLOW_INVALID_DATES")

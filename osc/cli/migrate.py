@@ -93,6 +93,7 @@ _TARGET_OPTIONS = (
     option(_WHAT, "--database", metavar="NAME", help="Database of the table."),
     option(_WHAT, "--table", metavar="NAME", help="Table to alter; database.table will do."),
     option(_WHAT, "--alter", required=True, metavar="SQL", help="The clauses, or a whole ALTER TABLE statement."),
+    option(_WHAT, "--allow-lossy", is_flag=True, help="Let values that do not fit be cut, as without strict mode."),
 )
 _OPTIONS = (
     option(
@@ -457,6 +458,7 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         initially_drop_old=bool(values["initially_drop_old_table"]),
         default_retries=cast(int, values["default_retries"]),
         resume=cast(Resume, values["resume"]),
+        allow_lossy=bool(values["allow_lossy"]),
     )
 
 

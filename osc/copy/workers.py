@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pymysql
+
 from osc.control.stop import StopRequest
 from osc.copy.ranges import RangeDispatcher, one_key
 from osc.copy.sizing import ChunkSizer
-from osc.mysql.session import Sessions
+from osc.mysql.session import Conn, Sessions, error_code
 from osc.mysql.steady import SteadySession
 from osc.reconcile.watermarks import Watermarks
 from osc.state.writer import GhostWriter
+from osc.table.misfits import MISFIT_ERRORS, raise_misfits
 from osc.table.projection import Projection
 from osc.table.ranges import Range
 from osc.threads import OwnedThread
+
+MISFIT_TRIES = 3
 
 
 class Copy:
@@ -66,9 +71,35 @@ class Copy:
             seeker.close()
 
     def _copy(self, writer: GhostWriter, span: Range, asked_for: int) -> None:
-        [affected] = writer.transact([self._projection.copy_range(span)])
+        affected = self._insert(writer, span)
         self._watermarks.complete(span.number)
         # Without the commit: what that takes on a busy server does not become less with fewer rows.
         self._sizer.took(asked_for, writer.worked_s)
         with self._lock:
             self.rows += affected
+
+    def _insert(self, writer: GhostWriter, span: Range) -> int:
+        """Copy the range; how many rows that were. Raises ConversionFailed with the rows that the new schema refuses."""
+        for _ in range(MISFIT_TRIES):
+            try:
+                [affected] = writer.transact([self._projection.copy_range(span)])
+            except pymysql.err.MySQLError as error:
+                if error_code(error) not in MISFIT_ERRORS:
+                    raise
+                refusal = error
+            else:
+                return affected
+            # When it finds none, the application has just corrected the row.
+            writer.run(lambda connection: self._raise_misfits(connection, span))
+        raise refusal
+
+    def _raise_misfits(self, connection: Conn, span: Range) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(self._projection.keys_in_range(span))
+            keys = [self._projection.key_from_row(row) for row in cursor.fetchall()]
+        raise_misfits(
+            connection,
+            self._projection,
+            keys,
+            lambda some: self._projection.in_range(Range(span.number, some[0], last=some[-1])),
+        )

@@ -122,8 +122,11 @@ class Handover:
         for table, expected in zip((projection.source, projection.ghost), self._structures, strict=True):
             name = qualified(projection.database, table)
             with connection.cursor() as cursor:
+                # In UTC, as they were read: the default of a TIMESTAMP is shown in the session's zone.
+                cursor.execute("set @zone = @@session.time_zone, session time_zone = '+00:00'")
                 cursor.execute(f"show create table {name}")
                 row = cursor.fetchone()
+                cursor.execute("set session time_zone = @zone")
             if row is None or Fingerprint.digest(structure_of(str(row[1]))) != expected:
                 raise TableChanged(
                     f"{name} no longer has the structure that was verified: somebody altered it. Nothing was swapped; the "

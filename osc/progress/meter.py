@@ -23,6 +23,8 @@ class Measured(Protocol):
     @property
     def rows_verified(self) -> int: ...
     @property
+    def rows_changed_by_conversion(self) -> int | None: ...
+    @property
     def pending_keys(self) -> int: ...
     @property
     def chunk_rows(self) -> int: ...
@@ -166,6 +168,7 @@ class Meter:
             rows_copied=engine.rows_copied if engine else 0,
             keys_reconciled=engine.keys_reconciled if engine else 0,
             rows_verified=engine.rows_verified if engine else 0,
+            rows_changed_by_conversion=engine.rows_changed_by_conversion if engine else None,
             duration_s=round(now - self._began, 3),
             copy_s=round(self._spent_s.get("copy", 0.0), 3),
             verify_s=round(self._spent_s.get("verify", 0.0), 3),

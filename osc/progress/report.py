@@ -86,6 +86,8 @@ class Result:
     rows_copied: int = 0
     keys_reconciled: int = 0
     rows_verified: int = 0
+    rows_changed_by_conversion: int | None = None
+    """Rows that could not be converted back to what they were; None where no loss is allowed."""
     duration_s: float = 0.0
     copy_s: float = 0.0
     verify_s: float = 0.0

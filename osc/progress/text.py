@@ -180,6 +180,8 @@ def summary_lines(result: Result, database: str | None, table: str | None) -> li
     if result.rows_copied or result.rows_verified:
         moved = f"{number(result.rows_copied)} copied, {number(result.rows_verified)} verified"
         lines.append(("rows", f"{moved}, {number(result.keys_reconciled)} changed keys reconciled"))
+    if result.rows_changed_by_conversion is not None:
+        lines.append(("conversion", f"{number(result.rows_changed_by_conversion)} rows lost something of their values"))
     if result.duration_s and result.outcome != "refused":
         parts = (("copy", result.copy_s), ("verify", result.verify_s))
         phases = [f"{label} {duration(value)}" for label, value in parts if value]

@@ -23,6 +23,7 @@ from osc.state.writer import GhostWriter
 from osc.steps import carry_out
 from osc.table.facts import Index
 from osc.table.key import Key
+from osc.table.misfits import MISFIT_ERRORS, raise_misfits
 from osc.table.projection import Projection
 
 BATCH_KEYS = 300
@@ -97,10 +98,15 @@ class Applier:
         return keys
 
     def _apply_batch(self, writer: GhostWriter, keys: Sequence[Key]) -> None:
-        if self._stricter:
-            writer.run(lambda connection: self._apply_strictly(connection, keys, self._projection))
-        else:
-            writer.transact([self._projection.delete_keys(keys), self._projection.insert_keys(keys, replace=True)])
+        try:
+            if self._stricter:
+                writer.run(lambda connection: self._apply_strictly(connection, keys, self._projection))
+            else:
+                writer.transact([self._projection.delete_keys(keys), self._projection.insert_keys(keys, replace=True)])
+        except pymysql.err.MySQLError as error:
+            if error_code(error) in MISFIT_ERRORS:
+                writer.run(lambda c: raise_misfits(c, self._projection, keys, self._projection.has_key))
+            raise
         self.keys += len(keys)
 
     def apply_on(self, connection: Conn, keys: Sequence[Key], projection: Projection) -> None:

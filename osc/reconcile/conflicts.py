@@ -23,30 +23,34 @@ def owner_of_duplicate(
     """
     # No alias for the ghost: under LOCK TABLES an alias would need a lock of its own.
     ghost_name = projection.ghost_table
-    carried = dict(zip(projection.ghost_columns, projection.source_columns, strict=True))
+    carried = dict(zip(projection.ghost_columns, projection.selected, strict=True))
     key_select = ", ".join(f"{column.select(ghost_name + '.', ghost=True)}" for column in projection.key.columns)
-    own = " and ".join(f"{ghost_name}.{quote(c.in_ghost)} = t.{quote(c.name)}" for c in projection.key.columns)
-    wanted = projection.has_key(keys)
+    # Every column by name: `*` leaves invisible ones out.
+    own_key = [f"{quote(column.name)} as k{part}" for part, column in enumerate(projection.key.columns)]
+    own = " and ".join(f"{ghost_name}.{quote(c.in_ghost)} = t.k{part}" for part, c in enumerate(projection.key.columns))
     for index in indexes:
-        conditions = []
-        for part in index.parts:
-            source = None if part.column is None else carried.get(part.column)
-            if part.column is None or source is None:
+        values, conditions = [], []
+        for number, part in enumerate(index.parts):
+            if part.column is None or part.column not in carried:
                 break
-            ghost_value, source_value = f"{ghost_name}.{quote(part.column)}", f"t.{quote(source)}"
+            ghost_value, source_value = f"{ghost_name}.{quote(part.column)}", f"t.v{number}"
+            values.append(f"{carried[part.column]} as v{number}")
             if part.prefix_length is not None:
                 ghost_value = f"left({ghost_value}, {part.prefix_length})"
                 source_value = f"left({source_value}, {part.prefix_length})"
             conditions.append(f"{ghost_value} = {source_value}")
         else:
+            rows = (
+                f"select {', '.join(own_key + values)} from {projection.source_table} where {projection.has_key(keys)}"
+            )
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"select {key_select} from (select * from {projection.source_table} where {wanted}) as t"
+                    f"select {key_select} from ({rows}) as t"
                     f" join {ghost_name} on {' and '.join(conditions)} where not ({own}) limit 1"
                 )
                 row = cursor.fetchone()
             if row is not None:
-                return index.name, projection.key_from_row(row)
+                return f"{index.name} ({', '.join(index.columns)})", projection.key_from_row(row)
     return None
 
 

@@ -54,3 +54,14 @@ def _goes_by_integer(old: str, new: str, is_mariadb: bool) -> bool:
     if is_mariadb:
         return (old in _FRACTIONS and new in _LABELS) or (old == "bit" and new in _FLOATS)
     return new == "year" and old in _FRACTIONS | {"date"}
+
+
+def taken_back(source: Column, ghost: Column) -> str:
+    """The SQL expression over the ghost's column whose value, inserted where the original's were, is what that was.
+
+    If nothing was lost, that is.
+    """
+    name = quote(ghost.name)
+    if ghost.data_type in _LABELS and source.data_type in _INTEGERS | _FRACTIONS:
+        return f"concat({name})"  # the label, not its number
+    return name

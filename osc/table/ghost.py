@@ -8,13 +8,13 @@ import pymysql
 
 from osc.errors import AlterSyntaxError, Refused
 from osc.mysql.server import Server
-from osc.mysql.session import Conn, error_code, error_text
+from osc.mysql.session import PINNED, Conn, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.table.names import Names
 
 SYNTAX_ERRORS = frozenset({1064, 1149})
 
-ALTER_VARIABLES = {"sql_mode": "@@global.sql_mode", "time_zone": "@@global.time_zone"}
+_ALTER_VARIABLES = ("sql_mode", "time_zone")
 """The ALTER is read as the server itself would read it: its `sql_mode`, and its zone for a literal default of a TIMESTAMP."""
 
 
@@ -31,7 +31,12 @@ def alter_ghost(connection: Conn, names: Names, clauses: str) -> None:
     statement = f"alter table {qualified(names.database, names.ghost)} {clauses}"
     try:
         with connection.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.execute("set " + ", ".join(f"session {name} = @@global.{name}" for name in _ALTER_VARIABLES))
+            try:
+                cursor.execute(statement)
+            finally:
+                # For nothing but the ALTER: under ANSI_QUOTES, SHOW CREATE TABLE would have other quotes.
+                cursor.execute("set " + ", ".join(f"session {name} = {PINNED[name]}" for name in _ALTER_VARIABLES))
     except pymysql.err.MySQLError as error:
         text = error_text(error).replace(names.ghost, names.table)
         if error_code(error) in SYNTAX_ERRORS:

@@ -9,6 +9,8 @@ A key travels as a tuple of Python values, the same whether it came out of a bin
 | date, datetime, timestamp (UTC) | ISO text with all the column's fractional digits | yes |
 | time, decimal | the text that the server prints | no |
 | string | bytes in the column's own character set | no |
+| inet4, inet6 (as binary) | its 4 or 16 bytes | yes |
+| uuid | its 16 bytes, as they are printed; the server sorts most of them by their last bytes first | no |
 | enum, set | the number behind the label(s) | no |
 """
 
@@ -26,10 +28,23 @@ Key: TypeAlias = tuple[KeyValue, ...]
 """One row's key: a value for each column of the migration key, in its order."""
 
 Kind = Literal[
-    "integer", "bit", "year", "binary", "date", "datetime", "timestamp", "time", "decimal", "string", "enum", "set"
+    "integer",
+    "bit",
+    "year",
+    "binary",
+    "date",
+    "datetime",
+    "timestamp",
+    "time",
+    "decimal",
+    "string",
+    "enum",
+    "set",
+    "uuid",
 ]
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_OWN_LENGTHS = {"inet4": 4, "inet6": 16, "uuid": 16}
 _COMPARABLE: frozenset[Kind] = frozenset({"integer", "bit", "year", "binary", "date", "datetime", "timestamp"})
 BY_TEXT: frozenset[Kind] = frozenset({"date", "datetime", "timestamp", "time", "decimal"})
 
@@ -46,7 +61,7 @@ class KeyColumn:
     is_unsigned: bool = False
     charset: str | None = None
     pad_to: int | None = None
-    """Length in bytes that a `BINARY(n)` value has; the binlog leaves its trailing zero bytes out."""
+    """Length in bytes that a `BINARY(n)`, a UUID or an address has; the binlog leaves its trailing zero bytes out."""
     fraction_digits: int = 0
     """Digits behind the point of a time."""
     ghost_name: str | None = None
@@ -64,8 +79,10 @@ class KeyColumn:
     def select(self, prefix: str = "", ghost: bool = False) -> str:
         """The SQL expression whose value `from_select` understands, over the original or over the ghost."""
         column = prefix + quote(self.in_ghost if ghost else self.name)
-        if self.kind in ("string", "binary"):
+        if self.kind in ("string", "binary", "uuid"):
             return f"hex({column})"
+        if self.kind == "decimal":
+            return f"cast({column} + 0 as char)"  # without the zeros of ZEROFILL
         if self.kind in BY_TEXT:
             return f"cast({column} as char)"
         if self.kind == "set":
@@ -76,7 +93,7 @@ class KeyColumn:
 
     def from_select(self, value: object) -> KeyValue:
         """The key value for what the server answered to `select()`."""
-        if self.kind in ("string", "binary"):
+        if self.kind in ("string", "binary", "uuid"):
             return bytes.fromhex(value.decode() if isinstance(value, bytes) else str(value))
         if self.kind in BY_TEXT:
             return value.decode() if isinstance(value, bytes) else str(value)
@@ -95,7 +112,7 @@ class KeyColumn:
 
 
 def key_column(column: Column) -> KeyColumn | None:
-    """How that column serves in a key, or None when its type can't (floating point, JSON, geometry, a server's own)."""
+    """How that column serves in a key, or None when its type can't (floating point, JSON, geometry)."""
     kind = _kind(column)
     if kind is None:
         return None
@@ -108,7 +125,7 @@ def key_column(column: Column) -> KeyColumn | None:
         data_type=column.data_type,
         is_unsigned=column.is_unsigned,
         charset=column.charset if kind == "string" else None,
-        pad_to=(number or 1) if column.data_type == "binary" else None,
+        pad_to=_OWN_LENGTHS.get(column.data_type, (number or 1) if column.data_type == "binary" else None),
         fraction_digits=number if kind in ("time", "datetime", "timestamp") else 0,
     )
 
@@ -117,10 +134,15 @@ def _kind(column: Column) -> Kind | None:
     match column.data_type:
         case name if name in _INTEGERS:
             return "integer"
+        # The 64th member is the sign of a number to the servers, and comparing finds it or not: keys would be lost (seen).
+        case "set" if len(re.findall(r"'(?:[^']|'')*'", column.column_type)) == 64:
+            return None
         case "bit" | "year" | "date" | "datetime" | "timestamp" | "time" | "decimal" | "enum" | "set" as kind:
             return kind
-        case "binary" | "varbinary":
+        case "binary" | "varbinary" | "inet4" | "inet6":
             return "binary"
+        case "uuid":
+            return "uuid"
         case "char" | "varchar":
             return "string"
     return None

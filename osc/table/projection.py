@@ -70,6 +70,11 @@ class Projection:
     def ghost_table(self) -> str:
         return qualified(self.database, self.ghost)
 
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The SQL over the original's row for each column of the ghost that is carried."""
+        return self.values or tuple(map(quote, self.source_columns))
+
     def renamed_ghost(self, name: str) -> Projection:
         """The same projection into a ghost of another name."""
         return replace(self, ghost=name)
@@ -82,11 +87,17 @@ class Projection:
         Not `insert ignore`, which turns conversion errors into warnings. The update that changes nothing keeps them errors
         and leaves `ON UPDATE` columns alone.
         """
+        return self.copy_where(self.in_range(span))
+
+    def copy_where(self, condition: str) -> str:
+        """The same for the rows of a condition over the original."""
         first = quote(self.key.columns[0].in_ghost)
         unchanged = f"{self.ghost_table}.{first}"
-        return (
-            f"{self._insert_select('insert')} where {self.in_range(span)} on duplicate key update {first} = {unchanged}"
-        )
+        return f"{self._insert_select('insert')} where {condition} on duplicate key update {first} = {unchanged}"
+
+    def keys_in_range(self, span: Range) -> str:
+        """The keys of the original in that range, in order."""
+        return f"{self._keys_from_source()} where {self.in_range(span)} order by {self._order()}"
 
     def range_end(self, start: Key | None, rows: int, last: Key | None, most_bytes: int) -> str:
         """The key `rows` rows behind `start`, by a seek in the index and a short walk from there.
@@ -194,22 +205,21 @@ class Projection:
     def _keys_from_source(self) -> str:
         return f"select {self._key_expressions()} from {self.source_table} force index ({quote(self.key.source_index)})"
 
-    def _insert_select(self, verb: str, twin: str | None = None) -> str:
-        fillers = self.fillers if twin is None else ()
-        targets = columns_list((*self.ghost_columns, *(name for name, _ in fillers)))
-        values = ", ".join([*(self.values or map(quote, self.source_columns)), *(literal for _, literal in fillers)])
+    def _insert_select(self, verb: str, twin: str | None = None, mark: tuple[str, str] | None = None) -> str:
+        others = self.fillers if twin is None else () if mark is None else (mark,)
+        targets = columns_list((*self.ghost_columns, *(name for name, _ in others)))
+        values = ", ".join([*self.selected, *(value for _, value in others)])
         return (
             f"{verb} into {twin or self.ghost_table} ({targets}) select {values} from {self.source_table}"
             f" force index ({quote(self.key.source_index)})"
         )
 
-    def fill_twin(self, twin: str, span: Range) -> str:
-        """Insert what the ghost should hold in that range into a temporary table like it."""
-        return f"{self._insert_select('insert', twin=twin)} where {self.in_range(span)}"
+    def fill_twin(self, twin: str, condition: str, mark: tuple[str, str] | None = None) -> str:
+        """Insert what the ghost should hold for these rows into a temporary table like it.
 
-    def fill_twin_with_keys(self, twin: str, keys: Sequence[Key]) -> str:
-        """The same for single keys."""
-        return f"{self._insert_select('insert', twin=twin)} where {self.has_key(keys)}"
+        `mark`: a further column of that table, and an expression over the original's row for it.
+        """
+        return f"{self._insert_select('insert', twin=twin, mark=mark)} where {condition}"
 
     def key_from_row(self, row: Sequence[object]) -> Key:
         """The key that one of this projection's key queries answered with."""
@@ -226,7 +236,7 @@ def key_defaults(table: Table, key: MigrationKey) -> dict[int, KeyValue]:
         text = text[1:-1].replace("''", "'") if text[:1] == "'" else text
         if column.kind in ("integer", "year") and re.fullmatch(r"-?\d+", text):
             defaults[part] = int(text)
-        elif column.kind in ("string", "binary") and text.isascii():
+        elif column.data_type in ("char", "varchar", "binary", "varbinary") and text.isascii():
             defaults[part] = text.encode("ascii").ljust(column.pad_to or 0, b"\0")
         elif column.kind in BY_TEXT and re.fullmatch(r"[-+:. \d]+", text):
             defaults[part] = text

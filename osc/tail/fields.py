@@ -134,6 +134,9 @@ _TYPES_OF_DATA_TYPE: Final[dict[str, frozenset[int]]] = {
     "enum": frozenset({ENUM}),
     "set": frozenset({SET}),
     "binary": frozenset({STRING}),
+    "inet4": frozenset({STRING}),
+    "inet6": frozenset({STRING}),
+    "uuid": frozenset({STRING}),
     "char": frozenset({STRING}),
     "varbinary": frozenset({VARCHAR, VAR_STRING}),
     "varchar": frozenset({VARCHAR, VAR_STRING}),
@@ -153,7 +156,7 @@ def decoder(found: Field, column: KeyColumn) -> Decoder | None:
             return _little_endian
         case "year":
             return _year
-        case "binary":
+        case "binary" | "uuid":
             return _binary(column.pad_to or 0)
         case "string":
             return _char(column.charset or "") if found.type == STRING else _bytes

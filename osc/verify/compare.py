@@ -1,7 +1,8 @@
 """Asking both tables for the digests of a range or of single keys.
 
 Where the ALTER converts a column, what the ghost should hold is what the server's own insert makes: the rows are inserted
-into a temporary twin of the ghost, and that is compared.
+into a temporary twin of the ghost, and that is compared. Where losses are allowed, the twin's rows are converted back, and
+those that are not what they were are counted.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from pymysql.cursors import Cursor
 
 from osc.mysql.session import Conn
 from osc.mysql.sql import columns_list, qualified, quote
+from osc.table.conversion import taken_back
 from osc.table.facts import Column, Table
 from osc.table.key import Key
 from osc.table.names import decorated
 from osc.table.projection import Projection
 from osc.table.ranges import Range
-from osc.verify.digest import has_its_default, row_digest, same_form, set_digest
+from osc.verify.digest import has_its_default, holds_every_value, row_digest, same_form, set_digest
+
+DIGEST = "osc row before conversion"
+"""A column of the twins, by a name that no table is likely to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,20 @@ class Sum:
 class Comparison:
     """Knows how to digest the original's and the ghost's rows so that the two can be compared. Immutable."""
 
-    def __init__(self, projection: Projection, source: Table, ghost: Table) -> None:
+    def __init__(self, projection: Projection, source: Table, ghost: Table, allow_lossy: bool) -> None:
         self.projection = projection
         pairs = [
             (source.column(source_name), ghost.column(ghost_name))
             for source_name, ghost_name in zip(projection.source_columns, projection.ghost_columns, strict=True)
         ]
-        self.needs_twin = not all(same_form(*pair) for pair in pairs)
+        self.may_lose = allow_lossy and not all(holds_every_value(*pair) for pair in pairs)
+        """Whether rows may be changed by the conversion, and are counted."""
+        self.needs_twin = self.may_lose or not all(same_form(*pair) for pair in pairs)
+        self._original_digest = row_digest(
+            [column for column, _ in pairs], [source.column(c.name) for c in projection.key.columns]
+        )
+        self._back = qualified(projection.database, decorated(projection.source, "_ghb"))
+        self._taken_back = ", ".join(taken_back(one, other) for one, other in pairs)
         self._twin = qualified(projection.database, decorated(projection.source, "_ghv"))
         ghost_key = [ghost.column(column.in_ghost) for column in projection.key.columns]
         source_key = [source.column(column.name) for column in projection.key.columns]
@@ -63,20 +75,44 @@ class Comparison:
     def prepare(self, connection: Conn) -> None:
         """Make the twin on that session, if one is needed."""
         if self.needs_twin:
-            key = columns_list(column.in_ghost for column in self.projection.key.columns)
-            columns = columns_list(self.projection.ghost_columns)
+            projection = self.projection
+            key = columns_list(column.in_ghost for column in projection.key.columns)
+            columns = columns_list(projection.ghost_columns)
+            own_key = columns_list(column.name for column in projection.key.columns)
+            digest = f"{quote(DIGEST)} bigint unsigned not null, " if self.may_lose else ""
             with connection.cursor() as cursor:
                 # Not `like`: temporary tables can't be partitioned, compressed or full-text indexed.
                 cursor.execute(
-                    f"create temporary table {self._twin} (primary key ({key})) engine=InnoDB"
-                    f" select {columns} from {self.projection.ghost_table} limit 0"
+                    f"create temporary table {self._twin} ({digest}primary key ({key})) engine=InnoDB"
+                    f" select {columns} from {projection.ghost_table} limit 0"
                 )
+                if self.may_lose:
+                    cursor.execute(
+                        f"create temporary table {self._back} ({digest}primary key ({own_key})) engine=InnoDB"
+                        f" select {columns_list(projection.source_columns)} from {projection.source_table} limit 0"
+                    )
+
+    def changed_rows(self, connection: Conn) -> int:
+        """How many of the rows that `source_sum` has just read do not survive the conversion: converted back, they differ."""
+        if not self.may_lose:
+            return 0
+        columns = columns_list(self.projection.source_columns)
+        with connection.cursor() as cursor:
+            cursor.execute(f"delete from {self._back}")
+            cursor.execute(
+                f"insert into {self._back} ({quote(DIGEST)}, {columns})"
+                f" select {quote(DIGEST)}, {self._taken_back} from {self._twin}"
+            )
+            cursor.execute(f"select count(*) from {self._back} where {quote(DIGEST)} <> {self._original_digest}")
+            row = cursor.fetchone()
+        assert row is not None
+        return int(row[0])
 
     def source_sum(self, connection: Conn, span: Range) -> Sum:
         """What the original's rows of that range should come to in the ghost."""
         with connection.cursor() as cursor:
             if self.needs_twin:
-                self._refill(cursor, self.projection.fill_twin(self._twin, span))
+                self._refill(cursor, self.projection.fill_twin(self._twin, self.projection.in_range(span), self._mark))
                 return self._sum(cursor, self._twin, None, "true", self._source_digest)
             condition = self.projection.in_range(span)
             return self._sum(
@@ -93,9 +129,7 @@ class Comparison:
     def differing_in_range(self, connection: Conn, span: Range) -> set[Key]:
         """The keys of that range whose rows differ, or are in one table only."""
         projection = self.projection
-        source = self._source_rows(
-            connection, projection.in_range(span), projection.fill_twin(self._twin, span), by_index=True
-        )
+        source = self._source_rows(connection, projection.in_range(span), by_index=True)
         return _differing(source, self._ghost_rows(connection, projection.in_range(span, ghost=True), by_index=True))
 
     def differing_keys(self, connection: Conn, keys: Sequence[Key]) -> set[Key]:
@@ -103,10 +137,13 @@ class Comparison:
         if not keys:
             return set()
         projection = self.projection
-        source = self._source_rows(
-            connection, projection.has_key(keys), projection.fill_twin_with_keys(self._twin, keys), by_index=False
-        )
+        source = self._source_rows(connection, projection.has_key(keys), by_index=False)
         return _differing(source, self._ghost_rows(connection, projection.has_key(keys, ghost=True), by_index=False))
+
+    @property
+    def _mark(self) -> tuple[str, str] | None:
+        """The twin's column for the digest of the row before the conversion, if it has one."""
+        return (DIGEST, self._original_digest) if self.may_lose else None
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -121,11 +158,11 @@ class Comparison:
         assert row is not None
         return Sum(int(row[0]), int(row[1]))
 
-    def _source_rows(self, connection: Conn, condition: str, fill: str, by_index: bool) -> dict[Key, int]:
+    def _source_rows(self, connection: Conn, condition: str, by_index: bool) -> dict[Key, int]:
         key = self.projection.key
         with connection.cursor() as cursor:
             if self.needs_twin:
-                self._refill(cursor, fill)
+                self._refill(cursor, self.projection.fill_twin(self._twin, condition, self._mark))
                 return self._rows(cursor, self._twin, "", "true", self._source_digest, ghost=True)
             hint = f" force index ({quote(key.source_index)})" if by_index else ""
             return self._rows(cursor, self.projection.source_table, hint, condition, self._source_digest, ghost=False)

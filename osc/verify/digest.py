@@ -42,6 +42,13 @@ def same_form(source: Column, ghost: Column) -> bool:
     return source.data_type == ghost.data_type and source.data_type in ("varchar", "varbinary")
 
 
+def holds_every_value(source: Column, ghost: Column) -> bool:
+    """Whether nothing can be lost on the way from one column to the other."""
+    return (
+        source.column_type == ghost.column_type and same_form(source, ghost) and source.is_nullable <= ghost.is_nullable
+    )
+
+
 def row_digest(columns: Sequence[Column], key: Sequence[Column], also: Sequence[str] = ()) -> str:
     """An integer expression over the row: different rows differ in it, but for one chance in 2^32.
 

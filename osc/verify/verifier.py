@@ -77,6 +77,8 @@ class Verifier:
         self._sizer = ChunkSizer(RANGE_TARGET_S)
         self._lock = threading.Lock()
         self.rows = 0
+        self.changed_rows = 0
+        """Of those, how many the conversion has changed. Counted only where losses are allowed."""
         self._restless = Restless()
         self._looked_again_at = time.monotonic()
         self.threads = [OwnedThread(f"verify-{number}", self._work) for number in range(1, workers + 1)]
@@ -137,7 +139,9 @@ class Verifier:
 
     def _verify(self, session: SteadySession, span: Range, asked_for: int) -> None:
         started = time.monotonic()
-        expected = session.run(lambda connection: self._comparison.source_sum(connection, span))
+        expected, changed = session.run(
+            lambda c: (self._comparison.source_sum(c, span), self._comparison.changed_rows(c))
+        )
         found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
         took_s = time.monotonic() - started
         if expected == found:
@@ -156,6 +160,7 @@ class Verifier:
                 self._complete(span.number)
         with self._lock:
             self.rows += found.rows
+            self.changed_rows += changed
 
     def _complete(self, number: int) -> None:
         if number:

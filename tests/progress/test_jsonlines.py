@@ -12,7 +12,16 @@ from tests.progress.reports import COPYING, INTERRUPTED, SWAPPED, VERIFYING, Str
 
 FINISHED_FIELDS = {
     *("event", "time", "outcome", "exit_code", "resumable", "rows_copied", "keys_reconciled", "rows_verified"),
-    *("duration_s", "copy_s", "verify_s", "cut_over_stall_ms", "cut_over_attempts", "old_table", "error"),
+    *(
+        "rows_changed_by_conversion",
+        "duration_s",
+        "copy_s",
+        "verify_s",
+        "cut_over_stall_ms",
+        "cut_over_attempts",
+        "old_table",
+        "error",
+    ),
 }
 
 

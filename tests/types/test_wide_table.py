@@ -12,7 +12,7 @@ from tests.types.catalogue import Kind, kinds
 from tests.types.comparing import compare_exactly
 
 LOOSE = "set sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'"
-COLUMNS_A_TABLE = 45
+COLUMNS_A_TABLE = 60
 """So that no table comes near the longest row."""
 
 
@@ -37,12 +37,11 @@ def parts(server: ServerUnderTest) -> list[list[Kind]]:
     return [every[start : start + COLUMNS_A_TABLE] for start in range(0, len(every), COLUMNS_A_TABLE)]
 
 
-@pytest.mark.parametrize("change", ["rebuilt", "with a column more", "with every column changed"])
+@pytest.mark.parametrize("change", ["with a column more", "with every column changed"])
 def test_every_type_comes_through_as_with_a_direct_alter(server: ServerUnderTest, database: str, change: str) -> None:
     for number, part in enumerate(parts(server)):
         alter = {
-            "rebuilt": "engine=InnoDB, row_format=dynamic",
-            "with a column more": "add column more varchar(20) not null default 'ä' first",
+            "with a column more": "row_format=dynamic, add column more varchar(20) not null default 'ä' first",
             "with every column changed": ", ".join(
                 f"modify column c{place} {kind.becomes[0]} null" for place, kind in enumerate(part) if kind.becomes
             ),

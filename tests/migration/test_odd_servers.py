@@ -1,0 +1,159 @@
+"""Servers that are set up in other ways: a migration under writes, and what it makes is what a direct `ALTER` would.
+
+Settings that have nothing to do with each other share a server, since each start takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+
+import pytest
+
+from osc.sandbox.workload import Workload
+from tests.conftest import StartServer
+from tests.migration.migrating import migrate
+from tests.migration.tables import make_table
+from tests.servers import ServerUnderTest
+from tests.types.comparing import compare_exactly
+
+ALTER = "add column z int not null default 7, add index (z)"
+
+COMMON = {
+    "a minimal row image, loose, nothing committed by itself, every auto-increment under a lock": {
+        "binlog_row_image": "MINIMAL",
+        "sql_mode": "NO_ENGINE_SUBSTITUTION",
+        "autocommit": "0",
+        "innodb_autoinc_lock_mode": "0",
+        "binlog_checksum": "NONE",
+        "lower_case_table_names": "1",
+    },
+    "no blobs in the row image, strict, a zone with daylight saving": {
+        "binlog_row_image": "NOBLOB",
+        "sql_mode": "TRADITIONAL,ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+        "default_time_zone": "SYSTEM",
+        "innodb_autoinc_lock_mode": "1",
+        "binlog_checksum": "CRC32",
+    },
+}
+MYSQL = {
+    "compressed transactions, full metadata, parts of JSON": {
+        "binlog_transaction_compression": "ON",
+        "binlog_row_metadata": "FULL",
+        "binlog_row_value_options": "PARTIAL_JSON",
+        "innodb_autoinc_lock_mode": "2",
+    },
+    "minimal metadata, no GTIDs": {
+        "binlog_row_metadata": "MINIMAL",
+        "gtid_mode": "OFF",
+        "enforce_gtid_consistency": "OFF",
+    },
+}
+MARIADB = {
+    "compressed events, full metadata": {
+        "log_bin_compress": "ON",
+        "log_bin_compress_min_len": "10",
+        "binlog_row_metadata": "FULL",
+        "innodb_autoinc_lock_mode": "2",
+    },
+    "no metadata, a row image without repetitions": {
+        "binlog_row_metadata": "NO_LOG",
+        "binlog_row_image": "MINIMAL",
+    },
+}
+
+
+def migrate_under_writes(server: ServerUnderTest) -> None:
+    """The workload's table altered while it is written, and compared with a direct `ALTER`."""
+    with (
+        server.fresh_database() as database,
+        Workload(server.root, database, "orders", writers=2, rate_per_writer=40, seed=3) as workload,
+    ):
+        workload.create(1_500)
+        workload.start()
+        workload.wait_for(30)
+        run = migrate(server, database, "orders", ALTER, "--chunk-size", "300")
+        assert run.exit_code == 0, str(run)
+        assert run.finished["keys_reconciled"] != 0
+        workload.wait_for(30)
+        report = workload.stop()
+        assert report.errors == ()
+        verdict = workload.verify_against_direct_alter(ALTER)
+        assert verdict.equal, str(verdict)
+
+
+def _with_zone(options: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """`SYSTEM` is the zone of the server's environment: named zones would have to be loaded first."""
+    if options.get("default_time_zone") == "SYSTEM":
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+    return options
+
+
+@pytest.mark.parametrize("settings", COMMON)
+def test_a_migration_under_writes_with(
+    start_server: StartServer, settings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate_under_writes(start_server(_with_zone(COMMON[settings], monkeypatch)))
+
+
+@pytest.mark.only("mysql", reason="settings of MySQL")
+@pytest.mark.parametrize("settings", MYSQL)
+def test_a_migration_under_writes_on_mysql_with(start_server: StartServer, settings: str) -> None:
+    migrate_under_writes(start_server(MYSQL[settings]))
+
+
+@pytest.mark.only("mariadb", reason="settings of MariaDB")
+@pytest.mark.parametrize("settings", MARIADB)
+def test_a_migration_under_writes_on_mariadb_with(start_server: StartServer, settings: str) -> None:
+    migrate_under_writes(start_server(MARIADB[settings]))
+
+
+@pytest.mark.only("mysql", reason="MariaDB has super_read_only from 12 on only")
+def test_super_read_only_is_refused(start_server: StartServer) -> None:
+    server = start_server()
+    with server.fresh_database() as database:
+        make_table(server, database, 10)
+        server.execute("set global super_read_only = on")
+        run = migrate(server, database, "t", ALTER)
+        server.execute("set global super_read_only = off, global read_only = off")
+    assert (run.exit_code, run.outcome) == (2, "refused"), str(run)
+    assert "super_read_only" in run.error
+
+
+def test_read_only_is_refused(start_server: StartServer) -> None:
+    server = start_server()
+    with server.fresh_database() as database:
+        make_table(server, database, 10)
+        server.execute("set global read_only = 1")
+        run = migrate(server, database, "t", ALTER)
+        server.execute("set global read_only = 0")
+    assert (run.exit_code, run.outcome) == (2, "refused"), str(run)
+    assert "read-only" in run.error
+
+
+def test_times_across_a_change_of_the_clocks_become_what_a_direct_alter_makes_of_them(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Berlin 2:30 comes twice on 27 October 2024, and never on 31 March."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    server = start_server({"default_time_zone": "SYSTEM"})
+    assert server.query("select unix_timestamp('2024-07-01 12:00:00')") == ((1719828000,),)
+    alter = "modify a datetime(3), modify b varchar(40), modify c timestamp null, add column d timestamp default '2024-07-01'"
+    with server.fresh_database() as database:
+        server.execute(
+            "create table t (id int primary key, a timestamp(6) null, b timestamp null, c datetime null, e timestamp null)",
+            "set time_zone = '+00:00'",
+            "insert into t values (1, '2024-10-27 00:30:00', '2024-10-27 00:30:00', '2024-10-27 02:30:00', '2024-10-27'),"
+            " (2, '2024-10-27 01:30:00.5', '2024-10-27 01:30:00', '2024-03-31 03:30:00', '2024-10-27 01:30:00'),"
+            " (3, null, '2024-03-31 01:00:00', '2024-07-01', '2024-03-31 00:59:59')",
+            "create table expected like t",
+            "insert into expected select * from t",
+            "set time_zone = @@global.time_zone",
+            f"alter table expected {alter}",
+            database=database,
+        )
+        run = migrate(server, database, "t", alter)
+        assert run.exit_code == 0, str(run)
+        with closing(server.admin(database)) as connection:
+            verdict = compare_exactly(connection, database, "expected", "t")
+    assert verdict.equal, str(verdict)
