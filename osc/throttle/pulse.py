@@ -70,11 +70,12 @@ class Pulse:
         server, names = self._sessions.server, self._variables
         status = self._session.run(lambda connection: read_status(connection, server, names))
         # The server counted at some moment in between.
-        ours = (before + self._sessions.statements) // 2
+        after = self._sessions.statements
         now = time.monotonic()
         self._load.note(now, status)
         self._governor.pressure = self._pressure.judge(status)
-        self._governor.saw_statements(now, int(status["queries"]) - ours)
+        sent = int(status["queries"])
+        self._governor.saw_statements(now, sent - after, sent - before)
 
     def _feel_commit(self) -> None:
         at_rest = self._is_at_rest()
