@@ -17,6 +17,7 @@ Signal = Callable[[], str | None]
 
 LOOK_AGAIN_S = 0.1
 LONGEST_REST_S = 1.0
+"""For the pace's sake: a chunk that waited for a lock was not all work."""
 
 
 class Gate:
@@ -76,7 +77,7 @@ class Gate:
             self._stop.check()
 
     def _rest_for(self, worked_s: float) -> float:
-        return min(worked_s * (self._pace().rest + self._nice_ratio), LONGEST_REST_S)
+        return min(worked_s * self._pace().rest, LONGEST_REST_S) + worked_s * self._nice_ratio
 
     def _enter(self) -> bool:
         """Take a place, waiting a moment for one; whether there was one, and the gate open."""

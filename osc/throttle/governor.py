@@ -46,9 +46,9 @@ MEASURE_SOONER_S = 10.0
 WINDOW_S = 2.0
 SHORTEST_WINDOW_S = 0.08
 ACTIVE_STATEMENTS_S = 5.0
-ACTIVE_STATEMENTS = 5
-"""Others are active with so many statements a second, and so many in the window: the counts of both sides are not taken at
-the same moment, so a few too many mean nothing."""
+ACTIVE_STATEMENTS = 10
+"""Others are active with so many statements a second, and so many in the window: some of the engine's own may be under way
+to a busy server, and be counted there later than here."""
 
 REST_OF_RECONCILING = 1.0
 SMALL_BACKLOG = 1_000
@@ -86,7 +86,7 @@ class Governor:
         self._state: State = "starting"
         self._level = FIRST_LEVEL
         self._slow_start = True
-        self._others: deque[tuple[float, int]] = deque()
+        self._others: deque[tuple[float, int, int]] = deque()
         self._samples: list[float] = []
         self._rest_samples: list[float] = []
         self._since_s = 0.0
@@ -104,11 +104,11 @@ class Governor:
 
     # --- what it is told ------------------------------------------------------------------------------------------
 
-    def saw_statements(self, at_s: float, by_others: int) -> None:
-        """The number of statements that others have sent so far, at that time."""
+    def saw_statements(self, at_s: float, at_least: int, at_most: int) -> None:
+        """The number of statements that others have sent so far, at that time, as closely as it is known."""
         if self._factor is None:
             return
-        self._others.append((at_s, by_others))
+        self._others.append((at_s, at_least, at_most))
         # The oldest one kept is the last at or before the window's start.
         while len(self._others) > 2 and self._others[1][0] <= at_s - WINDOW_S:
             self._others.popleft()
@@ -146,7 +146,7 @@ class Governor:
     # --- deciding -------------------------------------------------------------------------------------------------
 
     def _others_are_active(self) -> bool | None:
-        (first_s, first), (last_s, last) = self._others[0], self._others[-1]
+        (first_s, _, first), (last_s, last, _) = self._others[0], self._others[-1]
         span_s = last_s - first_s
         if span_s < SHORTEST_WINDOW_S:
             return None

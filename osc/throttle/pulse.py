@@ -19,6 +19,9 @@ FIRST_STATUS_AFTER_S = 0.1
 """So soon it is known whether anybody else is active: nothing is copied before."""
 
 COMMIT_EVERY_S = {"many": 0.02, "some": 0.05}
+COMMIT_EVERY_AT_REST_S = 1.0
+LONG_REST_S = 5.0
+"""With nothing to pace for so long, as while a swap is postponed, fewer heartbeats will do: each is in the binlog."""
 
 
 class Pulse:
@@ -43,6 +46,7 @@ class Pulse:
         self._load = load
         self._pressure = Pressure()
         self._variables = ("Queries", *self._pressure.variables, *load.variables)
+        self._worked_at_s = time.monotonic()
         self._closing = threading.Event()
         self.thread = OwnedThread("pulse", self._run)
 
@@ -50,7 +54,7 @@ class Pulse:
         self.thread.start()
 
     def _run(self) -> None:
-        next_status_s, pause_s = 0.0, FIRST_STATUS_AFTER_S
+        next_status_s, next_commit_s, pause_s = 0.0, 0.0, FIRST_STATUS_AFTER_S
         while not self._closing.is_set():
             before = self._governor.pace
             if time.monotonic() >= next_status_s:
@@ -58,8 +62,9 @@ class Pulse:
                 next_status_s = time.monotonic() + pause_s
                 pause_s = STATUS_EVERY_S
             wanted = self._governor.wants_commits
-            if wanted != "few":
+            if wanted != "few" and time.monotonic() >= next_commit_s:
                 self._feel_commit()
+                next_commit_s = time.monotonic() + self._commit_pause_s()
             if self._governor.pace is not before:
                 self._pace_changed(self._governor.pace)
             until_status_s = max(0.0, next_status_s - time.monotonic())
@@ -70,14 +75,21 @@ class Pulse:
         server, names = self._sessions.server, self._variables
         status = self._session.run(lambda connection: read_status(connection, server, names))
         # The server counted at some moment in between.
-        ours = (before + self._sessions.statements) // 2
+        after = self._sessions.statements
         now = time.monotonic()
         self._load.note(now, status)
         self._governor.pressure = self._pressure.judge(status)
-        self._governor.saw_statements(now, int(status["queries"]) - ours)
+        sent = int(status["queries"])
+        self._governor.saw_statements(now, sent - after, sent - before)
+
+    def _commit_pause_s(self) -> float:
+        is_resting = time.monotonic() - self._worked_at_s > LONG_REST_S
+        return COMMIT_EVERY_AT_REST_S if is_resting and self._governor.pace.workers else 0.0
 
     def _feel_commit(self) -> None:
         at_rest = self._is_at_rest()
+        if not at_rest:
+            self._worked_at_s = time.monotonic()
         took_s = self._heartbeat.pulse()
         if took_s is not None:
             self._governor.saw_commit(time.monotonic(), took_s, at_rest and self._is_at_rest())

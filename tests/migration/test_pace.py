@@ -96,7 +96,7 @@ def test_a_critical_load_ends_the_run_and_the_same_command_goes_on(
 
 
 def test_a_named_replica_that_lags_holds_it_back_and_one_out_of_reach_as_well(
-    start_server: StartServer, start_replica: StartReplica
+    start_server: StartServer, start_replica: StartReplica, tmp_path: Path
 ) -> None:
     primary = start_server({})
     with primary.fresh_database() as database:
@@ -105,7 +105,10 @@ def test_a_named_replica_that_lags_holds_it_back_and_one_out_of_reach_as_well(
         address = f"{replica.host}:{replica.port}"
         word = "slave" if primary.is_mariadb else "replica"
         replica.execute(f"stop {word} sql_thread")
-        options = ("--throttle-control-replicas", address, "--max-lag-millis", "300")
+        postpone = tmp_path / "postpone"
+        postpone.touch()
+        options = ["--throttle-control-replicas", address, "--max-lag-millis", "300"]
+        options += ["--postpone-cut-over-flag-file", str(postpone)]
         with migrating(primary, database, "t", ALTER, *options) as running:
             while address not in str(running.wait_for("status")["throttled_by"]):
                 pass
@@ -113,5 +116,6 @@ def test_a_named_replica_that_lags_holds_it_back_and_one_out_of_reach_as_well(
             while "cannot be read" not in str(running.wait_for("status")["throttled_by"]):
                 pass
             replica.process.start()
+            postpone.unlink()
             run = running.end()
         assert run.exit_code == 0, str(run)

@@ -43,7 +43,7 @@ class Simulated:
         began = len(self.paces)
         for tick in range(round(seconds / 0.05)):
             if tick % round(STATUS_EVERY_S / 0.05) == 0:
-                self.governor.saw_statements(self.at_s, int(self.others))
+                self.governor.saw_statements(self.at_s, int(self.others), int(self.others) + 2)
             self.governor.saw_commit(self.at_s, self.commit_s(), at_rest=self.governor.pace.workers == 0)
             self.paces.append(self.governor.pace)
             self.at_s += 0.05
