@@ -172,6 +172,12 @@ def opens_without_xa() -> Generator[AskPrepared | Barrier, None, None]:
     return without(opening(), AskPrepared)
 
 
+def opens_with_the_list() -> Generator[AskPrepared | Barrier, None, None]:
+    steps = opening()
+    next(steps)
+    return steps
+
+
 def one_too_far(
     received: Callable[[], Coordinate], oldest: Callable[[], int | None], start_of: Callable[[int], Coordinate]
 ) -> Coordinate:
@@ -211,6 +217,9 @@ CORE = Core()
 DROPPING = Kind(unique="none", compares=True)
 """Where keys may be dropped at all."""
 
+XA_RELEASED_BY_XID = Mutant("XA: keys released by xid, which may be in use again", replace(CORE, pending=ReleasesByXid))
+XA_LISTED_FIRST = Mutant("XA: the list asked for before the barrier", replace(CORE, opening=opens_with_the_list))
+
 MUTANTS = (
     Mutant("no barrier", replace(CORE, cycle=no_barrier)),
     Mutant(
@@ -238,7 +247,8 @@ MUTANTS = (
         replace(CORE, cycle=xa_released_while_listed),
         Kind(is_mariadb=True),
     ),
-    Mutant("XA: keys released by xid, which may be in use again", replace(CORE, pending=ReleasesByXid)),
+    XA_RELEASED_BY_XID,
+    XA_LISTED_FIRST,
     Mutant("XA: transactions prepared before the start not waited for", replace(CORE, opening=opens_without_xa)),
     Mutant("the coordinate taken without a barrier", replace(CORE, opening=opens_without_barrier)),
     Mutant(

@@ -24,6 +24,7 @@ from osc.table.ranges import Range
 from osc.tail.coordinate import Coordinate
 from osc.tail.progress import MARK_INTERVAL_S, Progress
 from osc.verify.judgement import Examined, ExamineStep, examine
+from osc.verify.restless import Restless
 from tests.model.server import PLACES, Commit, Duplicate, Event, GhostTransaction, How, Row, Server, TakenOver
 
 Condition: TypeAlias = Callable[[], bool]
@@ -434,9 +435,15 @@ class Run:
     def _verify(self) -> Generator[Condition, None, Collection[Key]]:
         look = Compare(None)
         yield from self._compare(look)
-        if not look.differing:
-            return ()
+        restless = Restless()
+        if look.differing:
+            restless.add((yield from self._examine(None)), 1)
+        while keys := restless.take(PLACES * 2):
+            yield always
+            restless.put_back(keys, (yield from self._examine(keys)))
+        return restless.given_up
 
+    def _examine(self, keys: Collection[Key] | None) -> Generator[Condition, None, Collection[Key]]:
         def do(step: ExamineStep) -> Actor:
             match step:
                 case Compare():
@@ -446,16 +453,10 @@ class Run:
                 case MeetTail():
                     yield from self._meet(step.beat)
 
-        restless: Collection[Key] | None = None
-        for _ in range(LOOKS):
-            outcome = yield from drive(self._core.examine(self.pending, restless), do)
-            if outcome.real:
-                self._found(outcome.real, "verification stopped")
-            restless = sorted(outcome.restless)
-            if not restless:
-                break
-            yield always
-        return restless or ()
+        outcome = yield from drive(self._core.examine(self.pending, keys), do)
+        if outcome.real:
+            self._found(outcome.real, "verification stopped")
+        return outcome.restless
 
     def _compare(self, step: Compare) -> Actor:
         expected = dict(self._server.source)

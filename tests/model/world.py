@@ -152,7 +152,7 @@ class World:
         for _ in range(action.number):
             while action.who in self.run.actors and not self.run.is_ready(action.who) and self.server.pipeline:
                 self.server.make_visible()
-            self._step(replace(action, number=0))
+            self._step(replace(action, number=LONGEST_FINISH))
 
     def _fail(self, action: Action) -> None:
         if action.who in self.run.can_fail:
@@ -258,8 +258,16 @@ class Chooser:
         if chance.random() < 0.7:
             self._burst = [Action("run", "main", 12)]
         elif chance.random() < 0.7:
-            change = Action("commit", ops=tuple(self._op() for _ in range(2)))
-            self._burst = [Action("step", "main")] * 12 + [change, Action("run", "main", chance.randint(1, 6))]
+            step, ops = Action("step", "main"), tuple(self._op() for _ in range(2))
+            change = chance.choice((Action("commit", ops=ops), Action("prepare", XIDS[0], ops=ops)))
+            up_to_it = [step, step, step, Action("visible", number=9), *[step] * chance.randint(0, 2)]
+            self._burst = [
+                *up_to_it,
+                change,
+                *[step] * chance.randint(1, 3),
+                Action("run", "main", chance.randint(1, 12)),
+            ]
+            self._burst.reverse()
 
     def _mix(self) -> None:
         self._kinds = self._mixed(WEIGHTS)
@@ -290,7 +298,7 @@ class Chooser:
                 if not ready:
                     return Action("visible")
                 return Action(
-                    kind, self._one_of({name: self._actors[name] for name in ready}), chance.choice((0, 0, 1, 3))
+                    kind, self._one_of({name: self._actors[name] for name in ready}), chance.choice((0, 1, 3, 30))
                 )
             case "fail":
                 return Action(kind, chance.choice(sorted(world.run.can_fail) or [""]))
@@ -318,7 +326,7 @@ class Chooser:
             Action("run", "reconciler", chance.randint(2, 12)),
             Action("run", "worker 1", chance.randint(1, 12)),
         )
-        saves = [Action("step", "saver", chance.choice((0, 3))), Action("run", "saver", 4)]
+        saves = [Action("run", "saver", chance.randint(3, 6))]
         dies, resumes = Action("crash"), Action("run", "main", 12)
         xid = chance.choice(XIDS)
         prepare = [Action("prepare", xid, ops=self._ops(world)), visible, reads]
@@ -401,7 +409,10 @@ class Interleaving:
 
     def __str__(self) -> str:
         return "\n".join(
-            [str(self.settings), *(f"{number}. {action}" for number, action in enumerate(self.actions, 1))]
+            [
+                f"seed {self.seed}, {self.settings}",
+                *(f"{number}. {action}" for number, action in enumerate(self.actions, 1)),
+            ]
         )
 
 
