@@ -85,6 +85,10 @@ CR_SSL_CONNECTION_ERROR = 2026
 
 NO_SUCH_THREAD = 1094
 
+_IDLE = frozenset({"Sleep", "Killed"})
+"""What the process list says of a session that will not answer. MariaDB may list one that was killed while it was idle until
+its client sends something, or until `wait_timeout` (seen for minutes)."""
+
 KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """An idle session says so often that it is there that no firewall forgets it, and hears when its server's host is gone."""
 
@@ -286,7 +290,7 @@ def _is_at_work(settings: ConnectionSettings, session_id: int) -> bool:
             raise ConnectionResetError(f"no answer comes, and another connection fails: {error_text(cause)}") from error
         # Too many connections, a statement that hides the list (error 3854): a server that answers so is there.
         return True
-    return row is not None and row[0] != "Sleep"
+    return row is not None and row[0] not in _IDLE
 
 
 def end_session(connection: Conn, session_id: int, opened_at: float) -> None:

@@ -180,6 +180,7 @@ class _Player:
 
     def _require(self, done: bool, what: str) -> None:
         if not done:
+            self._tool.abort()
             raise _GivenUp(f"hung: in phase {self._tool.phase} it {what} within {PHASE_TIMEOUT_S:.0f} s")
 
 

@@ -40,7 +40,7 @@ class Tool:
         self._log = log.open("ab")
         self._process = subprocess.Popen(
             command(server, database, table, alter, options),
-            env=environment(server),
+            env={**environment(server), "PYTHONFAULTHANDLER": "1"},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -110,6 +110,11 @@ class Tool:
             resumed=self._resumed,
             error=str(told.get("error") or ""),
         )
+
+    def abort(self) -> None:
+        """End one that hangs; where each of its threads was goes to the log."""
+        self.send(signal.SIGABRT)
+        self.wait(10)
 
     def close(self) -> None:
         """Kill it if it still runs."""
