@@ -63,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=EVERYDAY_EXAMPLES,
         metavar="N",
-        help="random tables that are migrated on each server (default: %(default)s; thousands take hours)",
+        help="random tables that are migrated on each server (default: %(default)s; thousands take hours, and --timeout 0)",
     )
     group.addoption(
         "--server-dsn",

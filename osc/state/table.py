@@ -36,6 +36,8 @@ class StateTable:
         self.database = database
         self.name = name
         self.sql_name = qualified(database, name)
+        # Where there are arguments, the client formats the statement: a % of the name is not for it.
+        self._formatted = self.sql_name.replace("%", "%%")
 
     def create(self, connection: Conn) -> None:
         """Create the table with its three rows. Raises pymysql's error when the name is taken."""
@@ -58,7 +60,7 @@ class StateTable:
         """Remember what this run will call the old table: the name may carry the time of its start."""
         with connection.cursor() as cursor:
             cursor.execute(
-                f"replace into {self.sql_name} (id, counter, name, value) values ({OLD_NAME}, 0, 'old table', %s)",
+                f"replace into {self._formatted} (id, counter, name, value) values ({OLD_NAME}, 0, 'old table', %s)",
                 (name,),
             )
 
@@ -125,7 +127,7 @@ class StateTable:
         self.check_epoch(connection, epoch)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"update {self.sql_name} set counter = counter + 1, value = %s where id = {CHECKPOINT}",
+                f"update {self._formatted} set counter = counter + 1, value = %s where id = {CHECKPOINT}",
                 (json.dumps(checkpoint.to_json(), ensure_ascii=True),),
             )
         connection.commit()

@@ -222,12 +222,12 @@ def _alter(
         clauses.append(
             "add column g2 int generated always as (coalesce(u, 0) * 2) " + draw(st.sampled_from(["virtual", "stored"]))
         )
-    if 5 in extra and partitioned:
-        clauses = [*clauses, "remove partitioning"]
     if 6 in extra:
         clauses.append("alter column u set default 5")
     if 7 in extra:
         clauses.append("modify column id bigint not null")
     if 8 in extra:
         clauses.append("modify column u varchar(20) character set latin1")
+    if 5 in extra and partitioned:
+        return f"{', '.join(clauses)} remove partitioning".strip()  # no comma before it
     return ", ".join(clauses) if clauses else "engine=InnoDB"
