@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--full-size",
         action="store_true",
-        help="migrate tables of 300,000 rows, and 20 times in a row, where an everyday run takes smaller ones",
+        help="migrate tables of 300,000 rows, 20 times in a row, and swap 300 times, where an everyday run does less",
     )
     group.addoption(
         "--interleavings",

@@ -77,6 +77,11 @@ class Handover:
         self.beat = 0
         """The heartbeat of the latest attempt."""
 
+    @property
+    def waiting_keys(self) -> int:
+        """How many keys would have to be reconciled under the lock by now."""
+        return len(self._pending)
+
     def prepare(self, connection: Conn, ghost: str) -> None:
         """What the locking session needs before it asks for the lock."""
         self._comparison.with_ghost(ghost).prepare(connection)

@@ -28,6 +28,7 @@ from collections.abc import Mapping
 import pymysql
 
 from osc.cutover.conditions import AttemptFailed
+from osc.cutover.cutover import MOST_PENDING
 from osc.cutover.handover import Budget, Handover
 from osc.cutover.locked import open_locking_session
 from osc.cutover.names import SwapNames, restore_names
@@ -56,7 +57,8 @@ want to write it. Measured on MariaDB 10.11, eight swaps each: with 4 to 16 sess
 sixth to four fifths of their time, waiting got the lock within 80 ms and cost the application 11 to 74 deadlock errors (1213).
 Not waiting cost it none, and got the lock within 0.6 s at the median, 3 s at the worst; but in four of the eight, not at all
 within 5 s, where 16 sessions held it for four fifths. So in the end there is an attempt that waits: else a table that is never
-free would never be swapped.
+free would never be swapped. Meanwhile the application goes on and nobody reconciles, the ghost having its name for the swap; so
+an attempt also ends when there is too much left to do under the lock.
 """
 
 NO_WAIT_PAUSE_S = 0.005
@@ -149,6 +151,10 @@ class SentryRename(Swap):
             except pymysql.err.MySQLError as error:
                 if error_code(error) != LOCK_WAIT_TIMEOUT:
                     raise
+                if is_polite and self._handover.waiting_keys > MOST_PENDING:
+                    raise AttemptFailed(
+                        f"the table was in use, and {self._handover.waiting_keys} keys changed while the lock was asked for"
+                    ) from error
                 if time.monotonic() >= ends_at:
                     waited = "asked for without making anybody wait" if is_polite else "waited for"
                     raise AttemptFailed(

@@ -43,6 +43,7 @@ def swap(
     table: str,
     attempts_allowed: int = 60,
     prepared_transactions: Callable[[Conn], list[str]] = nothing_prepared,
+    way: type[LockedRename] | type[SentryRename] | None = None,
 ) -> CutOver:
     """Copy the table and swap the copy in, as a migration does but without looking and verifying; the old table goes.
 
@@ -68,7 +69,7 @@ def swap(
             stop,
             print,
         )
-        way = LockedRename if sessions.server.renames_under_lock else SentryRename
+        way = way or (LockedRename if sessions.server.renames_under_lock else SentryRename)
         try:
             engine.start(engine.check, lambda _: None)
             engine.copy_rows(engine.check)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import pymysql
 import pytest
 
 from osc.cutover.locked import open_locking_session
 from osc.errors import CutOverFailed
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions
+from osc.options import MigrationOptions
 from tests.cutover.swapping import swap
+from tests.migration.inside import migrating_inside
 from tests.migration.migrating import tables_of
 from tests.migration.tables import make_table
 from tests.servers import ServerUnderTest
@@ -70,3 +73,20 @@ def test_a_backup_lock_that_comes_right_before_the_rename_holds_it_up_no_longer_
         done = swap(Sessions(server.migrator), database, "t", prepared_transactions=take_or_release)
     assert [attempt.outcome for attempt in done.attempts] == ["failed", "swapped"]
     assert "Lock wait timeout" in str(done.attempts[0].reason)
+
+
+@pytest.mark.only("mysql", reason="on MariaDB the temporary key goes before the rename")
+def test_a_temporary_key_that_could_not_be_dropped_under_the_lock_is_dropped_behind_it(
+    server: ServerUnderTest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table(server, database, 200)
+
+    def too_late(*_: object) -> None:
+        raise pymysql.err.OperationalError(LOCK_WAIT_TIMEOUT, "a backup lock came right behind the rename")
+
+    monkeypatch.setattr("osc.cutover.locked.drop_temporary_key", too_late)
+    alter = "drop primary key, add primary key (k, id), modify column id int not null"
+    with migrating_inside(server, MigrationOptions(database, "t", alter)) as running:
+        result = running.end()
+    assert (result.exit_code, [attempt.outcome for attempt in result.cut_over_attempts]) == (0, ["swapped"]), result
+    assert "osc_migration_key" not in str(server.query("show create table t", database=database))

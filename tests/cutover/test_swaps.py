@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from osc.mysql.session import Sessions
+from osc.cutover.names import SwapNames
+from osc.cutover.sentry import SentryRename
+from osc.errors import DifferencesFound
+from osc.mysql.session import Conn, Sessions
+from osc.mysql.sql import qualified
 from osc.table.names import names_for
-from tests.cutover.binlogs import end_of_binlog, writes_before_rename
+from tests.cutover.binlogs import Place, end_of_binlog, writes_before_rename
 from tests.cutover.swapping import hammered, swap
 from tests.servers import ServerUnderTest
 
@@ -40,6 +44,34 @@ def test_no_write_is_lost_and_nobody_gets_an_error_however_the_names_sort(
         # MySQL has no way to ask for the lock without waiting.
         assert written.deadlocks == 0
     assert set(server.query(f"select w, n, v from `{quoted}`", database=database)) == written.expected
+
+
+class CarelessRename(SentryRename):
+    """Renames whatever the order of the names."""
+
+    def _rename(self, connection: Conn) -> None:
+        names = (self._names.table, self._swap_names.old, self._swap_names.ghost, self._names.table)
+        table, old, ghost, again = (qualified(self._names.database, name) for name in names)
+        with connection.cursor() as cursor:
+            cursor.execute(f"rename table {table} to {old}, {ghost} to {again}")
+
+
+@pytest.mark.only("mariadb", reason="only the sentry rename depends on the order of the names")
+def test_names_that_sort_before_the_tables_would_lose_writes_and_both_looks_into_the_binlog_find_them(
+    server: ServerUnderTest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SwapNames, "of", classmethod(lambda cls, names: cls(names.ghost, names.old)))
+    sessions = Sessions(server.migrator)
+    began: list[Place] = []
+
+    def swap_carelessly() -> None:
+        for _ in range(20):
+            began.append(end_of_binlog(server))
+            swap(sessions, database, "t", way=CarelessRename)
+
+    with hammered(server, database, "t"), pytest.raises(DifferencesFound, match="the last heartbeat and the rename"):
+        swap_carelessly()
+    assert writes_before_rename(server, database, "t", "_t_ghc", began[-1]) != []
 
 
 def test_the_look_into_the_binlog_finds_a_write_that_came_in_between(server: ServerUnderTest, database: str) -> None:
