@@ -217,7 +217,7 @@ class Engine:
             self.heartbeat,
             sessions,
             self._steady("read the server's status"),
-            lambda: self.gate.is_at_rest,
+            lambda: self.gate.is_at_rest and not self.indexes.thread.is_alive,
             self._take_pace,
             self.load,
         )

@@ -175,10 +175,12 @@ class Governor:
         if elapsed_s < self._measuring_for_s:
             return
         if len(self._samples) >= MEASURED_COMMITS or elapsed_s >= LONGEST_MEASURE_S:
-            # Without a single commit at rest, one beside a chunk is better than no limit.
-            measured_s = usual(self._samples or [took_s])
-            # A measurement is short: the one before has a say, too.
-            self.baseline_s = measured_s if self.baseline_s is None else (self.baseline_s + measured_s) / 2
+            if self.baseline_s is None:
+                # Without a single commit at rest, one beside a chunk is better than no limit.
+                self.baseline_s = usual(self._samples or [took_s])
+            elif self._samples:
+                # A measurement is short: the one before has a say, too.
+                self.baseline_s = (self.baseline_s + usual(self._samples)) / 2
             self._measured_at_s = at_s
             self._be_paced(at_s)
 
