@@ -40,8 +40,6 @@ MEASURED_COMMITS = 10
 SLOWEST_LEFT_OUT = 0.1
 """The share of the slowest commits that does not count: a single stall is not what is usual."""
 MEASURE_EVERY_S = 60.0
-MEASURE_SOONER_S = 10.0
-"""At the floor for so long: perhaps it is not the migration that makes commits slow."""
 
 WINDOW_S = 2.0
 SHORTEST_WINDOW_S = 0.08
@@ -92,7 +90,6 @@ class Governor:
         self._since_s = 0.0
         self._measured_at_s = -math.inf
         self._measuring_for_s = FIRST_MEASURE_S
-        self._low_since_s: float | None = None
         self._why = ""
         self.pressure: str | None = None
         """What the server suffers from besides slow commits; each step slows down while there is something."""
@@ -185,7 +182,7 @@ class Governor:
             self._be_paced(at_s)
 
     def _be_paced(self, at_s: float) -> None:
-        self._state, self._since_s, self._low_since_s = "paced", at_s, None
+        self._state, self._since_s = "paced", at_s
         self._samples, self._rest_samples = [], []
         self._why = self._comparison(self.baseline_s)
         self.pace = self._paced()
@@ -210,17 +207,8 @@ class Governor:
             self._level += self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
         self._level = min(1.0, max(LEAST_LEVEL, self._level))
         self.pace = self._paced()
-        if self._is_due(at_s):
+        if at_s - self._measured_at_s >= MEASURE_EVERY_S:
             self._begin_measuring(at_s, MEASURE_S)
-
-    def _is_due(self, at_s: float) -> bool:
-        """Whether the baseline should be measured again."""
-        if self._level > LEAST_LEVEL:
-            self._low_since_s = None
-        elif self._low_since_s is None:
-            self._low_since_s = at_s
-        stuck = self._low_since_s is not None and at_s - self._low_since_s >= MEASURE_SOONER_S
-        return stuck or at_s - self._measured_at_s >= MEASURE_EVERY_S
 
     # --- the pace -------------------------------------------------------------------------------------------------
 

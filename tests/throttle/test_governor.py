@@ -194,12 +194,14 @@ def test_without_a_moment_of_rest_the_baseline_stays() -> None:
     server = simulated(added_s=0.02)
     server.run(10)
     before = server.governor.baseline_s
-    for tick in range(round(MEASURE_EVERY_S * 2 / 0.05)):
+    at_work, ticks = 0, round(MEASURE_EVERY_S * 2 / 0.05)
+    for tick in range(ticks):
         if tick % 5 == 0:
             server.governor.saw_statements(server.at_s, int(server.others), int(server.others))
         # Something else of the migration's is always at work, as while indexes are built.
         server.governor.saw_commit(server.at_s, 0.05, at_rest=False)
         server.at_s += 0.05
         server.others += 25
+        at_work += server.governor.pace.workers > 0
     assert server.governor.baseline_s == before
-    assert server.governor.pace.workers >= 1
+    assert at_work > 0.9 * ticks
