@@ -96,7 +96,7 @@ class Governor:
         self.baseline_s: float | None = None
         """What a commit cost while the migration rested."""
         self.commit_s: float | None = None
-        """What a commit cost in the last step."""
+        """What a commit cost in the last step; None where nobody else is active."""
         self.pace = self._full("") if factor is None else self._resting("looking whether others are active")
 
     # --- what it is told ------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Governor:
         if active is None:
             return
         if not active:
-            self._state = "alone"
+            self._state, self.commit_s = "alone", None
             self.pace = self._full("nobody else is active")
         elif self._state in ("starting", "alone"):
             self._begin_again(at_s)
@@ -128,8 +128,6 @@ class Governor:
                 self._rest_samples.append(took_s)
             if at_s - self._since_s >= STEP_S and len(self._samples) >= STEP_COMMITS:
                 self._step(at_s)
-        else:
-            self.commit_s = took_s
 
     def other_work(self) -> None:
         """The work is of another kind from now on, so its right pace has to be found anew."""
