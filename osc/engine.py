@@ -217,7 +217,7 @@ class Engine:
             self.heartbeat,
             sessions,
             self._steady("read the server's status"),
-            lambda: self.gate.is_at_rest,
+            lambda: self.gate.is_at_rest and not self.indexes.thread.is_alive,
             self._take_pace,
             self.load,
         )
@@ -474,7 +474,7 @@ class Engine:
     @property
     def baseline_ms(self) -> float | None:
         usual_s = self.governor.baseline_s
-        return None if usual_s is None else usual_s * 1_000
+        return None if usual_s is None or self.commit_ms is None else usual_s * 1_000
 
     @property
     def throttled_by(self) -> str | None:

@@ -28,6 +28,8 @@ from osc.table.projection import Projection
 
 BATCH_KEYS = 300
 BATCH_TARGET_S = 0.05
+BATCH_BYTES = CHUNK_BYTES // 2
+"""A row that is deleted and inserted is in the binlog twice."""
 FIRST_WIDE_KEYS = 20
 DUPLICATE_ENTRY = 1062
 
@@ -92,7 +94,7 @@ class Applier:
     def _fitting(self, writer: GhostWriter, keys: Sequence[Key]) -> Sequence[Key]:
         """As many of the keys, from the first on, as fit into one transaction; at least one."""
         while self._projection.wide_columns and len(keys) > 1:
-            if writer.run(partial(_number, query=self._projection.bytes_of(keys))) <= CHUNK_BYTES:
+            if writer.run(partial(_number, query=self._projection.bytes_of(keys))) <= BATCH_BYTES:
                 break
             keys = keys[: len(keys) // 2]
         return keys

@@ -40,8 +40,6 @@ MEASURED_COMMITS = 10
 SLOWEST_LEFT_OUT = 0.1
 """The share of the slowest commits that does not count: a single stall is not what is usual."""
 MEASURE_EVERY_S = 60.0
-MEASURE_SOONER_S = 10.0
-"""At the floor for so long: perhaps it is not the migration that makes commits slow."""
 
 WINDOW_S = 2.0
 SHORTEST_WINDOW_S = 0.08
@@ -92,14 +90,13 @@ class Governor:
         self._since_s = 0.0
         self._measured_at_s = -math.inf
         self._measuring_for_s = FIRST_MEASURE_S
-        self._low_since_s: float | None = None
         self._why = ""
         self.pressure: str | None = None
         """What the server suffers from besides slow commits; each step slows down while there is something."""
         self.baseline_s: float | None = None
         """What a commit cost while the migration rested."""
         self.commit_s: float | None = None
-        """What a commit cost in the last step."""
+        """What a commit cost in the last step; None where nobody else is active."""
         self.pace = self._full("") if factor is None else self._resting("looking whether others are active")
 
     # --- what it is told ------------------------------------------------------------------------------------------
@@ -116,7 +113,7 @@ class Governor:
         if active is None:
             return
         if not active:
-            self._state = "alone"
+            self._state, self.commit_s = "alone", None
             self.pace = self._full("nobody else is active")
         elif self._state in ("starting", "alone"):
             self._begin_again(at_s)
@@ -131,8 +128,6 @@ class Governor:
                 self._rest_samples.append(took_s)
             if at_s - self._since_s >= STEP_S and len(self._samples) >= STEP_COMMITS:
                 self._step(at_s)
-        else:
-            self.commit_s = took_s
 
     def other_work(self) -> None:
         """The work is of another kind from now on, so its right pace has to be found anew."""
@@ -175,15 +170,17 @@ class Governor:
         if elapsed_s < self._measuring_for_s:
             return
         if len(self._samples) >= MEASURED_COMMITS or elapsed_s >= LONGEST_MEASURE_S:
-            # Without a single commit at rest, one beside a chunk is better than no limit.
-            measured_s = usual(self._samples or [took_s])
-            # A measurement is short: the one before has a say, too.
-            self.baseline_s = measured_s if self.baseline_s is None else (self.baseline_s + measured_s) / 2
+            if self.baseline_s is None:
+                # Without a single commit at rest, one beside a chunk is better than no limit.
+                self.baseline_s = usual(self._samples or [took_s])
+            elif self._samples:
+                # A measurement is short: the one before has a say, too.
+                self.baseline_s = (self.baseline_s + usual(self._samples)) / 2
             self._measured_at_s = at_s
             self._be_paced(at_s)
 
     def _be_paced(self, at_s: float) -> None:
-        self._state, self._since_s, self._low_since_s = "paced", at_s, None
+        self._state, self._since_s = "paced", at_s
         self._samples, self._rest_samples = [], []
         self._why = self._comparison(self.baseline_s)
         self.pace = self._paced()
@@ -208,17 +205,8 @@ class Governor:
             self._level += self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
         self._level = min(1.0, max(LEAST_LEVEL, self._level))
         self.pace = self._paced()
-        if self._is_due(at_s):
+        if at_s - self._measured_at_s >= MEASURE_EVERY_S:
             self._begin_measuring(at_s, MEASURE_S)
-
-    def _is_due(self, at_s: float) -> bool:
-        """Whether the baseline should be measured again."""
-        if self._level > LEAST_LEVEL:
-            self._low_since_s = None
-        elif self._low_since_s is None:
-            self._low_since_s = at_s
-        stuck = self._low_since_s is not None and at_s - self._low_since_s >= MEASURE_SOONER_S
-        return stuck or at_s - self._measured_at_s >= MEASURE_EVERY_S
 
     # --- the pace -------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from osc.cli.migrate import split_name, target
+from osc.cli.migrate import migrate, split_name, target
 from osc.errors import UsageError
 from tests.cli.running import CHECKOUT, COMMAND, TIMEOUT_S, environment, login_arguments, osc, osc_at_terminal
 from tests.servers import ServerUnderTest
@@ -83,6 +84,22 @@ def test_a_program_reads_a_refusal_from_the_last_line(arguments: list[str], word
     assert (last["event"], last["outcome"], last["exit_code"], last["resumable"]) == ("finished", "refused", 2, False)
     assert words in last["error"]
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("--impact", "lowest", "'lowest' is not low, medium, high, max or a number above 1"),
+        ("--max-load", "Threads_running", "'Threads_running' is not of the form Variable=number"),
+        ("--critical-load", "Threads_running=lots", "lots"),
+        ("--throttle-control-replicas", "db2:x", "'db2:x' is not of the form host or host:port"),
+        ("--max-memory", "12", "12 is not in the range"),
+    ],
+)
+def test_a_pace_that_cannot_be_understood_is_refused_in_words(name: str, value: str, words: str) -> None:
+    done = CliRunner().invoke(migrate, ["--alter", ALTER, name, value])
+    assert done.exit_code == 2
+    assert words in done.output
 
 
 # --- from end to end ----------------------------------------------------------------------------------------------

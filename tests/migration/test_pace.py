@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 from osc.sandbox.workload import Workload
@@ -119,3 +120,32 @@ def test_a_named_replica_that_lags_holds_it_back_and_one_out_of_reach_as_well(
             postpone.unlink()
             run = running.end()
         assert run.exit_code == 0, str(run)
+
+
+def test_no_transaction_of_the_engines_is_long_however_wide_the_rows_are(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server({})
+    postpone = tmp_path / "postpone"
+    postpone.touch()
+    with server.fresh_database() as database:
+        server.execute(
+            "create table t (id int not null primary key, k int not null, v mediumblob)",
+            "insert into t with recursive n (i) as (select 1 union all select i + 1 from n where i < 80)"
+            " select i, 0, if(i between 31 and 60, repeat('x', 500000), 'narrow') from n",
+            "flush binary logs",
+            database=database,
+        )
+        with migrating(server, database, "t", ALTER, "--postpone-cut-over-flag-file", str(postpone)) as running:
+            running.wait_for("phase", phase="ready")
+            for number in range(1, 81):
+                server.execute(f"update t set k = 1 where id = {number}", database=database)
+            postpone.unlink()
+            run = running.end()
+        assert run.exit_code == 0, str(run)
+        file = str(server.query("show binary logs")[-1][0])
+        events = server.query(f"show binlog events in '{file}'")
+    starts = [int(str(position)) for _, position, kind, *_ in events if str(kind).lower().startswith("gtid")]
+    sizes = [end - start for start, end in pairwise(starts)]
+    assert sum(sizes) > 30 * 500_000 * 3
+    assert max(sizes) < 6 * 1024 * 1024

@@ -26,6 +26,13 @@ def test_a_status_line_tells_all_that_an_operator_watches() -> None:
     ]
 
 
+def test_a_status_line_tells_the_pace_and_why() -> None:
+    out = Stream()
+    paced = replace(COPYING, pace=0.35, pace_reason="a commit takes 3.1 ms", commit_ms=3.1, baseline_ms=1.2)
+    PlainReporter(out.output, Stream().output).status(paced)
+    assert "; pace 35%: a commit takes 3.1 ms; " in out.lines[0]
+
+
 def test_a_line_comes_every_five_seconds_and_at_every_change_of_phase() -> None:
     out, clock = Stream(), HeldClock()
     to = PlainReporter(out.output, Stream().output, clock)

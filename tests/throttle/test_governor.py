@@ -188,3 +188,20 @@ def test_an_impact_that_is_neither_a_name_nor_above_one_is_refused(text: str) ->
 def test_the_named_impacts_are_in_order() -> None:
     factors = [factor for factor in IMPACTS.values() if factor is not None]
     assert factors == sorted(factors)
+
+
+def test_without_a_moment_of_rest_the_baseline_stays() -> None:
+    server = simulated(added_s=0.02)
+    server.run(10)
+    before = server.governor.baseline_s
+    at_work, ticks = 0, round(MEASURE_EVERY_S * 2 / 0.05)
+    for tick in range(ticks):
+        if tick % 5 == 0:
+            server.governor.saw_statements(server.at_s, int(server.others), int(server.others))
+        # Something else of the migration's is always at work, as while indexes are built.
+        server.governor.saw_commit(server.at_s, 0.05, at_rest=False)
+        server.at_s += 0.05
+        server.others += 25
+        at_work += server.governor.pace.workers > 0
+    assert server.governor.baseline_s == before
+    assert at_work > 0.9 * ticks
