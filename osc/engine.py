@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pymysql
 
@@ -23,6 +22,7 @@ from osc.errors import DifferencesFound, OscError
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
+from osc.prepared import Beginning, TablePair
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat, require_commit_order
 from osc.reconcile.cycle import opening
@@ -35,79 +35,32 @@ from osc.state.checkpoint import Checkpoint, Fingerprint, Stage, resume_coordina
 from osc.state.table import StateTable
 from osc.state.writer import GhostWriter
 from osc.steps import AskPrepared, Barrier, carry_out
-from osc.table.deferred import NO_DEFERRED, DeferredIndexes
-from osc.table.facts import Index, Table
+from osc.table.facts import Table
 from osc.table.key import Key
 from osc.table.names import Names
-from osc.table.projection import MigrationKey, Projection, key_defaults
+from osc.table.projection import MigrationKey, key_defaults
 from osc.table.width import rows_in
 from osc.tail.coordinate import Coordinate
 from osc.tail.tail import Tail
 from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
-from osc.throttle.gate import Gate
-from osc.throttle.governor import BacklogRest, Governor, Pace, impact_factor
-from osc.throttle.load import LoadLimits
-from osc.throttle.pulse import Pulse
-from osc.throttle.signals import backlog, flag_file, tail_lag, watched_signals
+from osc.throttle.governor import Pace
+from osc.throttle.throttle import Throttle
 from osc.verify.again import Reverification
-from osc.verify.compare import Comparison
 from osc.verify.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
-MOST_PENDING = 200_000
 OTHER_MEMORY_BYTES = 96 << 20
 """The process without its pending set: 55 MB at the start, and what reading and rendering need."""
-MOST_LAG_S = 10.0
 CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
-LONGEST_RECONCILE_REST_S = 0.1
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
 
 WRITER_WAIT_TIMEOUT_S = 30
 """A transaction whose host has vanished holds its row locks, and the run's epoch, no longer. A writer that was only idle for
 as long is opened again when it is needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class TablePair:
-    """The original and the ghost, and how rows go from one to the other: settled before the first row is copied."""
-
-    source: Table
-    projection: Projection
-    comparison: Comparison
-    stricter: tuple[Index, ...]
-    """Unique indexes of the ghost that the original does not enforce in the same form."""
-    has_other_unique: bool
-    """Whether the ghost has any unique index but the migration key."""
-    session_variables: Mapping[str, str]
-    """On top of the pinned ones, in every session that copies, reconciles or compares."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Where the engine begins: at the start, or at an earlier run's checkpoint."""
-
-    epoch: int
-    coordinate: Coordinate
-    stage: Stage = "copy"
-    low: Key | None = None
-    guard: Key | None = None
-    """The largest key in the ghost when a resumed run began."""
-    rows_copied: int = 0
-    copy_s: float = 0.0
-    deferred: DeferredIndexes = NO_DEFERRED
-    verified: Key | None = None
-    """An earlier run has compared every row below it."""
-    rows_verified: int = 0
-    resumed_at: Coordinate | None = None
-    """The end of the binlog when an earlier run was resumed."""
-
-    @property
-    def is_resumed(self) -> bool:
-        return self.resumed_at is not None
 
 
 class Engine:
@@ -149,9 +102,12 @@ class Engine:
         self._xa = self._steady("look for prepared transactions")
         self._checkpoints = self._steady("save the checkpoint")
         self.applier = Applier(
-            pair.projection, self._open_writer, RECONCILE_LANES, pair.stricter, self._rest_from_reconciling
+            pair.projection,
+            self._open_writer,
+            RECONCILE_LANES,
+            pair.stricter,
+            lambda worked_s: self.throttle.rest_from_reconciling(worked_s),
         )
-        self._backlog_rest = BacklogRest()
         self.reconciler = Reconciler(
             self.pending,
             self.watermarks,
@@ -168,25 +124,18 @@ class Engine:
             Sink(Intake(self.pending, stop, warn), self.pending, self.heartbeat),
             options.replica_server_id,
         )
-        self.load = LoadLimits(
-            options.max_load,
-            options.critical_load,
-            options.critical_load_interval_s,
-            options.critical_load_hibernate_s,
-        )
-        self._watched = watched_signals(sessions, state, self.heartbeat, options, warn)
-        self.governor = Governor(impact_factor(options.impact), options.workers, options.chunk_target_ms / 1_000)
-        self.gate = Gate(
-            [
-                *(flag_file(path) for path in options.throttle_flag_files),
-                backlog(self.pending, MOST_PENDING, self._pending_bytes // 2),
-                tail_lag(lambda: self.heartbeat.lag_s, MOST_LAG_S),
-                lambda: self.load.signal(time.monotonic()),
-                self._held_back_by_watched,
-            ],
+        self.throttle = Throttle(
+            options,
+            sessions,
+            self._steady("read the server's status"),
+            state,
+            self.heartbeat,
+            self.pending,
+            self._pending_bytes,
             stop,
-            lambda: self.governor.pace,
-            options.nice_ratio,
+            warn,
+            self._take_pace,
+            lambda: self.indexes.thread.is_alive,
         )
         self.sizer = ChunkSizer(
             options.chunk_target_ms / 1_000,
@@ -199,7 +148,7 @@ class Engine:
             self.sizer,
             self._open_writer,
             sessions,
-            self.gate.pass_through,
+            self.throttle.gate.pass_through,
             stop,
             options.workers,
         )
@@ -212,31 +161,13 @@ class Engine:
             stop,
             options.default_retries,
         )
-        self.pulse = Pulse(
-            self.governor,
-            self.heartbeat,
-            sessions,
-            self._steady("read the server's status"),
-            lambda: self.gate.is_at_rest and not self.indexes.thread.is_alive,
-            self._take_pace,
-            self.load,
-        )
         self.verifier: Verifier | None = None
         self._reverification: Reverification | None = None
-
-    def _held_back_by_watched(self) -> str | None:
-        return next((reason for watched in self._watched if (reason := watched.signal()) is not None), None)
-
-    def _rest_from_reconciling(self, worked_s: float) -> None:
-        rest = self._backlog_rest.rest(time.monotonic(), len(self.pending), self.governor.pace)
-        if rest:
-            self._stop.wait(min(worked_s * rest, LONGEST_RECONCILE_REST_S))
 
     def _take_pace(self, pace: Pace) -> None:
         self.sizer.aim(pace.chunk_s)
         if self.verifier is not None:
             self.verifier.aim(pace.chunk_s)
-        self.gate.pace_changed()
 
     def _steady(self, purpose: str, variables: Mapping[str, str] | None = None) -> SteadySession:
         return SteadySession(
@@ -251,11 +182,10 @@ class Engine:
 
     def start(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Begin to tail, and make sure that what was committed before the first event is visible to the copy."""
-        for watched in self._watched:
-            watched.start()
+        self.throttle.watch()
         self.tail.start()
         # Behind the tail, whose own statements nobody counts.
-        self.pulse.start()
+        self.throttle.take_the_pulse()
         session = self._steady("look for prepared transactions")
 
         def do(step: AskPrepared | Barrier) -> None:
@@ -295,9 +225,9 @@ class Engine:
         verifier = self._new_verifier(
             self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
         )
-        verifier.aim(self.governor.pace.chunk_s)
+        verifier.aim(self.throttle.governor.pace.chunk_s)
         self.verifier = verifier
-        self.governor.other_work()
+        self.throttle.governor.other_work()
         verifier.start()
         join_all(verifier.threads, while_waiting)
         if self.indexes.thread.is_started:
@@ -307,13 +237,13 @@ class Engine:
 
     def _pass_verification_gate(self) -> None:
         self.indexes.wait_while_held()
-        self.gate.pass_through()
+        self.throttle.gate.pass_through()
 
     def reverification(self, proven: Callable[[Verifier], None]) -> Reverification:
         """What verifies again while the swap waits; `proven` is told of each pass. After `verify`."""
         assert self.verifier is not None
         self._reverification = Reverification(
-            self.verifier, lambda gate, stop: self._new_verifier(gate, stop, 1), self.gate.closed_by, proven
+            self.verifier, lambda gate, stop: self._new_verifier(gate, stop, 1), self.throttle.gate.closed_by, proven
         )
         return self._reverification
 
@@ -380,9 +310,7 @@ class Engine:
         self.tail.raise_if_dead()
         self.reconciler.thread.raise_if_dead()
         self.indexes.thread.raise_if_dead()
-        self.pulse.thread.raise_if_dead()
-        for watched in self._watched:
-            watched.thread.raise_if_dead()
+        self.throttle.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -456,11 +384,11 @@ class Engine:
 
     @property
     def workers(self) -> int:
-        return self.governor.pace.workers
+        return self.throttle.governor.pace.workers
 
     @property
     def pace(self) -> Pace:
-        return self.governor.pace
+        return self.throttle.governor.pace
 
     @property
     def tail_lag_s(self) -> float | None:
@@ -468,17 +396,17 @@ class Engine:
 
     @property
     def commit_ms(self) -> float | None:
-        took_s = self.governor.commit_s
+        took_s = self.throttle.governor.commit_s
         return None if took_s is None else took_s * 1_000
 
     @property
     def baseline_ms(self) -> float | None:
-        usual_s = self.governor.baseline_s
+        usual_s = self.throttle.governor.baseline_s
         return None if usual_s is None or self.commit_ms is None else usual_s * 1_000
 
     @property
     def throttled_by(self) -> str | None:
-        return self.gate.closed_by()
+        return self.throttle.gate.closed_by()
 
     # --------------------------------------------------------------------------------------------------------------
 
@@ -490,9 +418,7 @@ class Engine:
         for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
             if thread.is_started:
                 thread.join()
-        self.pulse.close()
-        for watched in self._watched:
-            watched.close()
+        self.throttle.close()
         if self.reconciler.thread.is_started:
             self.reconciler.close()
         if self.has_checkpoint and not self._swapped:

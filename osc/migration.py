@@ -57,7 +57,8 @@ from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.plan.look import Look, look
-from osc.prepare import Prepared, prepare_tables
+from osc.prepare import prepare_tables
+from osc.prepared import Prepared
 from osc.progress.meter import Meter
 from osc.progress.report import Phase, Reporter, Result
 from osc.state.table import SENTRY_COMMENT, table_comment
@@ -290,7 +291,7 @@ class Migration:
             pending=len(engine.pending),
             undecided=engine.pending.undecided,
             lag_s=engine.heartbeat.lag_s,
-            throttled_by=engine.gate.closed_by(),
+            throttled_by=engine.throttle.gate.closed_by(),
             postponed_by=str(postpone) if postpone is not None and postpone.exists() else None,
         )
 

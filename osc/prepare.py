@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pymysql
 
@@ -12,7 +12,6 @@ from osc.copy.indexes import end_builds
 from osc.copy.ranges import one_key
 from osc.cutover.blockers import DEFINITION_LOCK
 from osc.cutover.names import earlier_names, restore_names
-from osc.engine import Beginning, TablePair
 from osc.errors import OscError, Refused, Stalled
 from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
@@ -21,6 +20,7 @@ from osc.mysql.sql import qualified
 from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement
 from osc.plan.mapping import ColumnMapping, implicit_default, map_columns
+from osc.prepared import Beginning, Prepared, TablePair
 from osc.state.checkpoint import Fingerprint
 from osc.state.leftovers import resumable_checkpoint
 from osc.state.table import StateTable
@@ -42,16 +42,6 @@ _DATES = frozenset({"date", "datetime", "timestamp"})
 
 EPOCH_WAIT_S = 60
 """How long to wait for a transaction of an earlier run that the server has not given up yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that the engine needs to begin."""
-
-    pair: TablePair
-    state: StateTable
-    beginning: Beginning
-    fingerprint: Fingerprint
 
 
 def prepare_tables(
