@@ -53,9 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--interleavings",
-        default="5000",
+        default="4000",
         metavar="N",
-        help="how many interleavings of the model are played (default: 5000)",
+        help="how many interleavings of the model are played (default: 4000)",
     )
     group.addoption("--model-seed", default="0", metavar="SEED", help="the seed of the first of them (default: 0)")
     group.addoption(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.migration.migrating import Run, copying_up_to, migrating
 from tests.migration.tables import contents, make_table
+from tests.model.stalls import commits_stalled, make_stallable
 from tests.servers import MIGRATOR, ServerUnderTest
 
 ALTER = "add column written_at datetime(6) not null default now(6)"
@@ -37,26 +37,8 @@ def kept_every_row(run: Run, server: ServerUnderTest, database: str) -> bool:
 def stalling(start_server: StartServer) -> ServerUnderTest:
     """A server on which commits can be stalled between the binlog's sync and the engine."""
     server = start_server()
-    if not server.is_mariadb:
-        server.execute("install plugin rpl_semi_sync_source soname 'semisync_source.so'")
-    server.execute(
-        f"set global {_semi_sync(server)}_timeout = 60000", f"set global {_semi_sync(server)}_wait_point = AFTER_SYNC"
-    )
+    make_stallable(server)
     return server
-
-
-def _semi_sync(server: ServerUnderTest) -> str:
-    return "rpl_semi_sync_master" if server.is_mariadb else "rpl_semi_sync_source"
-
-
-@contextmanager
-def commits_stalled(server: ServerUnderTest) -> Iterator[None]:
-    """Inside, whatever is committed is in the binlog, is sent to its readers, and is not visible."""
-    server.execute(f"set global {_semi_sync(server)}_enabled = 1")
-    try:
-        yield
-    finally:
-        server.execute(f"set global {_semi_sync(server)}_enabled = 0")
 
 
 def written_during_a_stall(server: ServerUnderTest, database: str, value: int) -> bool:
