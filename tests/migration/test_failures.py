@@ -57,7 +57,10 @@ def locked(server: ServerUnderTest, database: str, *statements: str) -> Iterator
         cursor.execute("unlock tables")
 
 
-def test_the_tool_may_be_killed_in_every_phase(server: ServerUnderTest, database: str, tmp_path: Path) -> None:
+def test_the_tool_may_be_killed_in_every_phase(
+    server: ServerUnderTest, database: str, tmp_path: Path, is_full_size: bool
+) -> None:
+    phases = ("prepare", "copy", "verify", "ready", "cut-over")
     postpone = tmp_path / "postpone"
     postpone.touch()
     options = ("--chunk-size", "100", "--postpone-cut-over-flag-file", str(postpone))
@@ -66,7 +69,8 @@ def test_the_tool_may_be_killed_in_every_phase(server: ServerUnderTest, database
     ) as workload:
         workload.create(3_000)
         workload.start()
-        for phase in ("prepare", "copy", "verify", "ready", "cut-over"):
+        # An everyday run takes every other one, and the torture beside it any.
+        for phase in phases if is_full_size else phases[::2]:
             if phase == "cut-over":
                 postpone.unlink()
             with migrating(server, database, "orders", ALTER, *options) as running:
@@ -216,7 +220,7 @@ def test_a_full_pending_set_holds_the_copy_back_and_no_more(server: ServerUnderT
         workload.start()
         few = ("tests.migration.small_pending",)
         with migrating(server, database, "orders", ALTER, "--chunk-size", "200", program=few) as running:
-            assert "keys wait to be reconciled" in str(running.wait_for("throttled")["reason"])
+            assert "wait to be reconciled" in str(running.wait_for("throttled")["reason"])
             run = running.end()
         assert run.exit_code == 0, str(run)
         assert workload.stop().errors == ()
