@@ -13,20 +13,25 @@ from osc.table.projection import Projection
 
 
 def owner_of_duplicate(
-    connection: Conn, projection: Projection, indexes: Sequence[Index], keys: Sequence[Key]
+    connection: Conn, projection: Projection, indexes: Sequence[Index], keys: Sequence[Key], twin: str | None = None
 ) -> tuple[str, Key] | None:
     """A unique index, and a key not among `keys` whose row in the ghost stands in the way of one of theirs there.
 
     None when there is none.
 
-    The values compare as the ghost's own columns do, prefix lengths included.
+    The values compare as the ghost's own columns do, prefix lengths included. `twin`: a table that holds these keys' rows
+    as the ghost should; without it, values that a conversion changes are not recognised.
     """
     # No alias for the ghost: under LOCK TABLES an alias would need a lock of its own.
     ghost_name = projection.ghost_table
-    carried = dict(zip(projection.ghost_columns, projection.selected, strict=True))
+    values_of = map(quote, projection.ghost_columns) if twin else projection.selected
+    carried = dict(zip(projection.ghost_columns, values_of, strict=True))
     key_select = ", ".join(f"{column.select(ghost_name + '.', ghost=True)}" for column in projection.key.columns)
     # Every column by name: `*` leaves invisible ones out.
-    own_key = [f"{quote(column.name)} as k{part}" for part, column in enumerate(projection.key.columns)]
+    own_key = [
+        f"{quote(column.in_ghost if twin else column.name)} as k{part}"
+        for part, column in enumerate(projection.key.columns)
+    ]
     own = " and ".join(f"{ghost_name}.{quote(c.in_ghost)} = t.k{part}" for part, c in enumerate(projection.key.columns))
     for index in indexes:
         values, conditions = [], []
@@ -40,9 +45,8 @@ def owner_of_duplicate(
                 source_value = f"left({source_value}, {part.prefix_length})"
             conditions.append(f"{ghost_value} = {source_value}")
         else:
-            rows = (
-                f"select {', '.join(own_key + values)} from {projection.source_table} where {projection.has_key(keys)}"
-            )
+            wanted = projection.has_key(keys, ghost=twin is not None)
+            rows = f"select {', '.join(own_key + values)} from {twin or projection.source_table} where {wanted}"
             with connection.cursor() as cursor:
                 cursor.execute(
                     f"select {key_select} from ({rows}) as t"

@@ -140,6 +140,14 @@ class Comparison:
         source = self._source_rows(connection, projection.has_key(keys), by_index=False)
         return _differing(source, self._ghost_rows(connection, projection.has_key(keys, ghost=True), by_index=False))
 
+    def converted(self, connection: Conn, keys: Sequence[Key]) -> str | None:
+        """The table that now holds these keys' rows as the ghost should; None where they are as in the original."""
+        if not self.needs_twin:
+            return None
+        with connection.cursor() as cursor:
+            self._refill(cursor, self.projection.fill_twin(self._twin, self.projection.has_key(keys), self._mark))
+        return self._twin
+
     @property
     def _mark(self) -> tuple[str, str] | None:
         """The twin's column for the digest of the row before the conversion, if it has one."""

@@ -223,7 +223,8 @@ class Verifier:
     def _explain_by_unique_index(self, connection: Conn, keys: Sequence[Key]) -> None:
         """Raise UniqueConflict when one of the keys has no row because another row has its value."""
         for key in keys[:10]:
-            found = owner_of_duplicate(connection, self._comparison.projection, self._stricter, [key])
+            twin = self._comparison.converted(connection, [key])
+            found = owner_of_duplicate(connection, self._comparison.projection, self._stricter, [key], twin)
             if found is not None:
                 raise unique_conflict(self._comparison.projection, found[0], key, found[1])
 

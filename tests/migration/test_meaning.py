@@ -105,3 +105,20 @@ def test_duplicates_under_a_new_unique_index_are_named_and_never_lost(
         assert said in run.error
     assert server.query("select id, n from t order by id", database=database) == ((1, 10), (2, 20), (3, 10))
     assert tables_of(server, database) == {"t"}
+
+
+def test_values_that_are_equal_only_once_they_are_cut_are_duplicates(server: ServerUnderTest, database: str) -> None:
+    server.execute(
+        "create table t (id int primary key, v varchar(20), unique key one (v))",
+        "insert into t values (1, 'abcdef'), (2, 'x'), (3, 'abcxyz')",
+        database=database,
+    )
+    run = migrate(server, database, "t", "modify v varchar(3)", "--allow-lossy")
+    assert (run.exit_code, run.outcome) == (1, "failed"), str(run)
+    for said in ("one (v)", "(id = 1)", "(id = 3)"):
+        assert said in run.error
+    assert server.query("select id, v from t order by id", database=database) == (
+        (1, "abcdef"),
+        (2, "x"),
+        (3, "abcxyz"),
+    )
