@@ -11,7 +11,7 @@ import pytest
 
 from osc.options import MigrationOptions
 from tests.migration.inside import migrating_inside
-from tests.migration.migrating import migrate, tables_of
+from tests.migration.migrating import tables_of
 from tests.migration.tables import contents, make_table
 from tests.servers import ServerUnderTest
 
@@ -21,6 +21,7 @@ ALTER = "add column z int not null default 7"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osc.verify.again.AFTER_S", 0.1)
+    monkeypatch.setattr("osc.verify.verifier.SETTLE_TIMEOUT_S", 0.2)
 
 
 @pytest.fixture
@@ -88,9 +89,10 @@ def test_a_row_that_never_rests_keeps_verification_from_nothing(server: ServerUn
     writer = threading.Thread(target=hammer)
     writer.start()
     try:
-        run = migrate(server, database, "t", ALTER)
+        with migrating_inside(server, MigrationOptions(database, "t", ALTER)) as running:
+            result = running.end()
     finally:
         done.set()
         writer.join()
-    assert run.exit_code == 0, str(run)
+    assert result.exit_code == 0, result
     assert server.query("select k, z from t where id = 1000", database=database) == ((7_000 + written, 7),)
