@@ -17,6 +17,9 @@ IMPACTS: Mapping[str, float | None] = {"low": 2.0, "medium": 4.0, "high": 8.0, "
 """By how much the cost of a commit may grow; None for no pacing at all."""
 DEFAULT_IMPACT = "low"
 
+NEVER_MINDED_S = 0.0005
+"""By so much a commit may always become dearer: on a fast disk a factor of next to nothing would forbid any work."""
+
 LEAST_LEVEL = 0.02
 """Latency alone never stops progress altogether."""
 FIRST_LEVEL = 0.1
@@ -188,7 +191,7 @@ class Governor:
     def _step(self, at_s: float) -> None:
         assert self.baseline_s is not None
         assert self._factor is not None
-        limit_s = self.baseline_s * self._factor
+        limit_s = self._limit_s(self.baseline_s, self._factor)
         self.commit_s = usual(self._samples)
         if self._level <= MOSTLY_REST and len(self._rest_samples) >= STEP_COMMITS:
             self.baseline_s += DRIFT * (usual(self._rest_samples) - self.baseline_s)
@@ -207,6 +210,9 @@ class Governor:
         self.pace = self._paced()
         if at_s - self._measured_at_s >= MEASURE_EVERY_S:
             self._begin_measuring(at_s, MEASURE_S)
+
+    def _limit_s(self, baseline_s: float, factor: float) -> float:
+        return max(baseline_s * factor, baseline_s + NEVER_MINDED_S)
 
     # --- the pace -------------------------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ class Governor:
             return ""
         return (
             f"a commit takes {commit_s * 1000:.1f} ms, {self.baseline_s * 1000:.1f} ms without the migration, and may take "
-            f"{self.baseline_s * self._factor * 1000:.1f}"
+            f"{self._limit_s(self.baseline_s, self._factor) * 1000:.1f}"
         )
 
 

@@ -205,3 +205,10 @@ def test_without_a_moment_of_rest_the_baseline_stays() -> None:
         at_work += server.governor.pace.workers > 0
     assert server.governor.baseline_s == before
     assert at_work > 0.9 * ticks
+
+
+def test_a_factor_of_next_to_nothing_on_a_fast_disk_does_not_forbid_work() -> None:
+    server = simulated("1.5", added_s=0.001)
+    server.own_s = 0.000_1
+    server.run(20)
+    assert server.mean_ratio(server.run(30)) > 2
