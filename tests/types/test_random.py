@@ -90,6 +90,8 @@ def check(server: ServerUnderTest, database: str, scenario: Scenario, flag: Path
     except pymysql.err.MySQLError as error:
         return f"the server does not take this table: {error}"
     result = run(server, database, scenario, flag)
+    if "has a TIMESTAMP, and what the ALTER does to other columns depends on the time zone" in (result.error or ""):
+        return "one of the documented limits"
     if result.outcome != "swapped":
         # Then a direct ALTER must be refused as well.
         server.execute("rename table t to _t_del", database=database)
