@@ -88,7 +88,7 @@ KEY_TYPES: tuple[ColumnType, ...] = (
     ColumnType("enum(" + ", ".join(f"'v{number}'" for number in range(300)) + ")", ("'v0'", "'v255'", "'v299'")),
     ColumnType("set('a', 'b', 'c')", ("''", "'a'", "'a,c'", "'a,b,c'")),
     ColumnType("set(" + ", ".join(f"'v{number}'" for number in range(20)) + ")", ("''", "'v0'", "'v19'", "'v0,v9,v19'")),
-    ColumnType("set(" + ", ".join(f"'v{number}'" for number in range(64)) + ")", ("''", "'v0'", "'v63'", "'v0,v30,v63'")),
+    ColumnType("set(" + ", ".join(f"'v{number}'" for number in range(63)) + ")", ("''", "'v0'", "'v62'", "'v0,v30,v62'")),
 )  # fmt: skip
 
 
