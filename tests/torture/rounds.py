@@ -174,9 +174,15 @@ class _Player:
         if ending.exit_code == 2 and any(text in ending.error for text in _PASSING):
             threading.Event().wait(1.0)
             return False
+        if ending.exit_code == 2 and "[old-name-taken]" in ending.error and self._was_done():
+            return True
         if ending.exit_code == 1 and ending.phase in ("preflight", "prepare"):
             return False  # nothing was there yet to be kept
         raise _GivenUp(f"a run ended with {ending}")
+
+    def _was_done(self) -> bool:
+        """Whether an earlier run had swapped and cleaned up, and was killed between that and its last word."""
+        return any(ending.phase == "done" for ending in self._played.endings[:-1])
 
     def _require(self, done: bool, what: str) -> None:
         if not done:
