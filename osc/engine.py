@@ -91,6 +91,7 @@ class Engine:
         self._stage: Stage = beginning.stage
         self._saved_at = 0.0
         self._swapped = False
+        self._is_doubted = False
         self._handover: Handover | None = None
         self.has_checkpoint = beginning.is_resumed
         self._pending_bytes = max(0, options.max_memory_bytes - OTHER_MEMORY_BYTES)
@@ -323,6 +324,10 @@ class Engine:
             self._stop.wait(0.05)
             self._stop.check()
 
+    def distrust(self) -> None:
+        """A difference was found: a run that resumes this one has to compare every row again."""
+        self._is_doubted = True
+
     def save_checkpoint(self) -> None:
         """Store from where a resumed run would go on.
 
@@ -338,8 +343,8 @@ class Engine:
             rows_copied=self.rows_copied,
             copy_s=self._beginning.copy_s,
             deferred=self._beginning.deferred,
-            verified=self._beginning.verified if self.verifier is None else self.verifier.verified,
-            rows_verified=self.rows_verified,
+            verified=None if self._is_doubted else self._verified,
+            rows_verified=0 if self._is_doubted else self.rows_verified,
         )
 
         def save(connection: Conn) -> None:
@@ -364,6 +369,10 @@ class Engine:
     @property
     def rows_verified(self) -> int:
         return self._beginning.rows_verified + (self.verifier.rows if self.verifier is not None else 0)
+
+    @property
+    def _verified(self) -> Key | None:
+        return self._beginning.verified if self.verifier is None else self.verifier.verified
 
     @property
     def rows_changed_by_conversion(self) -> int | None:
@@ -434,6 +443,9 @@ class Engine:
         if self._reverification is not None:
             try:
                 self._reverification.halt()
+            except DifferencesFound as error:
+                self.distrust()
+                log.warning("found when the run was ending: %s", error)
             except (OscError, pymysql.err.MySQLError, OSError) as error:
                 log.info("the verification under way when the run ended: %s", error)
 

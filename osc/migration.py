@@ -185,6 +185,9 @@ class Migration:
             copied_at = self._server_now()
             self._phase("verify")
             engine.verify(check, self.meter.waiting_for)
+            if prepared.beginning.deferred.definitions:
+                # Older snapshots cannot read a table whose indexes were built since (error 1412).
+                copied_at = self._server_now()
             self.meter.verified()
             self._swap(prepared, engine, check, copied_at)
             doubt = engine.prove_swap()
@@ -194,6 +197,9 @@ class Migration:
                     f"the swap went through, but the binlog could not prove that no write came in between: {doubt}. "
                     "The old table is kept"
                 )
+        except DifferencesFound:
+            engine.distrust()
+            raise
         except pymysql.err.MySQLError:
             # A table that somebody dropped or altered fails statements before the tail tells who did it.
             engine.raise_what_the_tail_knows()

@@ -12,7 +12,7 @@ from osc.copy.indexes import end_builds
 from osc.copy.ranges import one_key
 from osc.cutover.blockers import DEFINITION_LOCK
 from osc.cutover.names import earlier_names, restore_names
-from osc.errors import OscError, Refused, Stalled
+from osc.errors import OscError, Refused, ResumeRefused, Stalled
 from osc.mysql.readers import binlog_readers
 from osc.mysql.server import Server
 from osc.mysql.session import COPY_SQL_MODE, LOCK_WAIT_TIMEOUT, Conn, Sessions, error_code, error_text
@@ -106,10 +106,16 @@ def _prepare(
                 _drop(connection, names.database, [names.old], note)
             if options.initially_drop_ghost:
                 note("--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)")
+            pair = _pair(connection, sessions.server, names, source, alter, options.allow_lossy)
+            if checkpoint.fingerprint.conversion != _conversion(connection, pair, options.allow_lossy):
+                raise ResumeRefused(
+                    f"the rows in {qualified(names.database, names.ghost)} were converted otherwise than this command would: "
+                    "--allow-lossy, or the server's time zone or sql_mode, is not what it was. Nothing was changed. Run the "
+                    "earlier command again to go on, or give --resume=never to start afresh"
+                )
             end_builds(connection, names.database, names.ghost)
             epoch = raise_epoch(sessions, state)
             state.note_old_name(connection, names.old)
-            pair = _pair(connection, sessions.server, names, source, alter, options.allow_lossy)
             return Prepared(
                 pair,
                 state,
@@ -150,7 +156,11 @@ def _prepare(
             pair,
             state,
             beginning,
-            Fingerprint(wanted.alter, wanted.source, Fingerprint.digest(whole.structure), wanted.server),
+            replace(
+                wanted,
+                ghost=Fingerprint.digest(whole.structure),
+                conversion=_conversion(connection, pair, options.allow_lossy),
+            ),
         )
     finally:
         connection.close()
@@ -317,6 +327,15 @@ def _session_variables(
             "that in a migration with another key. The table is as it was"
         )
     return {**variables, "time_zone": "@@global.time_zone"}
+
+
+def _conversion(connection: Conn, pair: TablePair, allow_lossy: bool) -> str:
+    """A digest of what the values depend on besides the `ALTER`, with the time zones as the server has them now."""
+    with connection.cursor() as cursor:
+        cursor.execute("select @@global.time_zone, @@system_time_zone")
+        zones = cursor.fetchone()
+    variables = sorted(pair.session_variables.items())
+    return Fingerprint.digest(repr((allow_lossy, variables, zones if "time_zone" in pair.session_variables else None)))
 
 
 def _sql_mode(server: Server, mapping: ColumnMapping, allow_lossy: bool) -> str:

@@ -110,9 +110,11 @@ def _chosen(config: pytest.Config) -> list[str]:
 
 def _belongs(config: pytest.Config, item: pytest.Item) -> bool:
     marks = list(item.iter_markers("only"))
+    if not config.getoption("--full-size") and not config.stash[_named_by_dsn]:
+        marks += item.iter_markers("everyday")
     for mark in marks:
         if not mark.args or "reason" not in mark.kwargs:
-            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.only needs a flavor or a name, and a reason")
+            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{mark.name} needs a flavor or a name, and a reason")
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return True
     name = item.callspec.params.get("server_name")

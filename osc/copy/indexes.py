@@ -17,7 +17,7 @@ import time
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.errors import OscError
+from osc.errors import OscError, Stalled
 from osc.mysql.session import Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.steady import SteadySession
 from osc.mysql.transactions import ask_for_sessions
@@ -121,15 +121,16 @@ class IndexBuilder:
 
 
 def end_builds(connection: Conn, database: str, ghost: str) -> None:
-    """End every build that another session of this login still runs, and wait until it is gone. Raises TimeoutError."""
+    """End every build that another session of this login still runs, and wait until it is gone. Raises Stalled."""
     pause = threading.Event()
     deadline = time.monotonic() + ENDING_TIMEOUT_S
     while found := _builds(connection, database, ghost):
         for session in found:
             _kill(connection, "kill", session)
         if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"connection {found[0]} still builds indexes of {ghost}, {ENDING_TIMEOUT_S:.0f} s after KILL"
+            raise Stalled(
+                f"connection {found[0]}, of an earlier run, still builds indexes of {ghost}, {ENDING_TIMEOUT_S:.0f} s after it "
+                "was killed. The original is untouched. Wait until it is gone from the process list and run the command again"
             )
         pause.wait(0.2)  # nothing tells when another session ends
 

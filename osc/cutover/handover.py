@@ -9,7 +9,7 @@ budget the attempt is given up, and the application goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from osc.cutover.conditions import AttemptFailed, LastStep, last_steps
@@ -25,6 +25,8 @@ from osc.table.facts import structure_of
 from osc.table.key import Key
 from osc.verify.compare import Comparison
 from osc.verify.verifier import differences
+
+COMPARED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Handover:
                     connection.commit()
                     budget.check("reconciling the last keys")
                 case Compare():
-                    step.differing = comparison.differing_keys(connection, sorted(step.keys or ()))
+                    step.differing = self._differing(connection, comparison, sorted(step.keys or ()), budget)
                 case CheckEpoch():
                     self._state.check_epoch(connection, self._epoch)
 
@@ -121,6 +123,13 @@ class Handover:
             raise AttemptFailed(f"in the way: {in_the_way}")
         budget.check("checking the tables")
         return look.keys
+
+    def _differing(self, connection: Conn, comparison: Comparison, keys: Sequence[Key], budget: Budget) -> set[Key]:
+        found: set[Key] = set()
+        for start in range(0, len(keys), COMPARED_AT_ONCE):
+            budget.check("comparing the rows that never rested")
+            found |= comparison.differing_keys(connection, keys[start : start + COMPARED_AT_ONCE])
+        return found
 
     def _check_structures(self, connection: Conn, comparison: Comparison) -> None:
         projection = comparison.projection

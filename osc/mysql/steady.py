@@ -91,13 +91,20 @@ class SteadySession:
     def _open(self) -> Conn:
         if self._connection is None:
             connection = self._sessions.open(self._purpose, self._variables, self._read_timeout_s)
-            self._connection = connection
-            self._opened_at = time.monotonic()
-            if self._predecessor is not None:
-                end_session(connection, *self._predecessor)
-                self._predecessor = None
-            if self._prepare is not None:
-                self._prepare(connection)
+            opened_at = time.monotonic()
+            try:
+                if self._predecessor is not None:
+                    end_session(connection, *self._predecessor)
+                    self._predecessor = None
+                if self._prepare is not None:
+                    self._prepare(connection)
+            except BaseException:
+                # Half prepared, it must not be worked on when the work is tried again.
+                self._predecessor = self._predecessor or (connection_id(connection), opened_at)
+                if connection.open:
+                    connection.close()
+                raise
+            self._connection, self._opened_at = connection, opened_at
         return self._connection
 
     def _roll_back(self, error: Exception) -> None:

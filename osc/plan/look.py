@@ -17,7 +17,7 @@ from osc.plan.findings import Finding, refuse_if_blocking
 from osc.plan.preflight import BinlogServer, preflight
 from osc.plan.tokens import LexicalMode
 from osc.progress.report import Reporter
-from osc.state.leftovers import was_swapped
+from osc.state.leftovers import swapped_before
 from osc.table.facts import Table
 from osc.table.names import Names, names_for
 
@@ -52,8 +52,10 @@ def look(
         source = read_table_if_allowed(connection, options.database, options.table)
         # The server's own spelling of the name, where it folds case.
         names = names_for(options.database, source.name if source else options.table, old_timestamp)
-        if source is not None and options.resume != "never" and was_swapped(connection, names, source, alter):
-            return Look(names, source, alter, False, True, ())
+        if source is not None and options.resume != "never":
+            earlier = swapped_before(connection, names, source, alter)
+            if earlier is not None:
+                return Look(earlier, source, alter, False, True, ())
         findings = preflight(
             connection,
             sessions.server,

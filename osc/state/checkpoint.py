@@ -28,6 +28,8 @@ class Fingerprint:
     source: str
     ghost: str
     server: str
+    conversion: str = ""
+    """What the values depend on besides the ALTER: whether losses are allowed, the `sql_mode`, the time zone."""
 
     @staticmethod
     def digest(text: str) -> str:
@@ -65,6 +67,7 @@ class Checkpoint:
                 "source": self.fingerprint.source,
                 "ghost": self.fingerprint.ghost,
                 "server": self.fingerprint.server,
+                "conversion": self.fingerprint.conversion,
             },
             "coordinate": self.coordinate.to_json(),
             "stage": self.stage,
@@ -84,7 +87,9 @@ class Checkpoint:
         marks = cast("Mapping[str, str]", stored["fingerprint"])
         deferred = cast("Mapping[str, object]", stored["deferred"])
         return cls(
-            fingerprint=Fingerprint(marks["alter"], marks["source"], marks["ghost"], marks["server"]),
+            fingerprint=Fingerprint(
+                marks["alter"], marks["source"], marks["ghost"], marks["server"], marks["conversion"]
+            ),
             coordinate=Coordinate.from_json(cast("Mapping[str, object]", stored["coordinate"])),
             stage=cast("Stage", stored["stage"]),
             low=_key_from_json(stored["low"]),

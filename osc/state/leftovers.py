@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pymysql
 
-from osc.cutover.names import has_swapped
+from osc.cutover.names import earlier_names, has_swapped
 from osc.errors import BinlogGone, ResumeRefused
 from osc.mysql.server import Server
 from osc.mysql.session import Conn, error_text
@@ -57,23 +57,25 @@ def resumable_checkpoint(
     return None
 
 
-def was_swapped(connection: Conn, names: Names, source: Table, alter: AlterStatement) -> bool:
-    """Whether an earlier run of the same command swapped the tables and was cut off before it could clean up.
+def swapped_before(connection: Conn, names: Names, source: Table, alter: AlterStatement) -> Names | None:
+    """The names that an earlier run of the same command used, if it swapped and was cut off before it could clean up.
 
     Then the ghost is under none of its names, the old table is where it belongs, and the table has the ghost's structure.
     """
     state = StateTable(names.database, names.state)
     try:
-        if not state.is_ours(connection) or not has_swapped(connection, names):
-            return False
+        earlier = earlier_names(connection, names)
+        if not state.is_ours(connection) or not has_swapped(connection, earlier):
+            return None
         checkpoint = state.load(connection)
     except (ValueError, KeyError, pymysql.err.MySQLError):
-        return False  # preflight tells what is wrong with it
-    return (
+        return None  # preflight tells what is wrong with it
+    is_the_same = (
         checkpoint is not None
         and checkpoint.fingerprint.alter == Fingerprint.of_alter(alter)
         and checkpoint.fingerprint.ghost == Fingerprint.digest(source.structure)
     )
+    return earlier if is_the_same else None
 
 
 def _judge(

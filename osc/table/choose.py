@@ -159,7 +159,10 @@ def _unique_index_on(table: Table, columns: tuple[str, ...]) -> Index | None:
 
 
 def _same_index(source: Table, old: Index, ghost: Table, new: Index, source_of: Callable[[str], Column | None]) -> bool:
-    """Whether the original enforces the very same uniqueness: columns, types, collations, prefixes."""
+    """Whether the original enforces the very same uniqueness: columns, types, collations, prefixes, and NULLs.
+
+    A unique index lets any number of NULLs in; in a column that takes none they become one value, and clash.
+    """
     if len(old.parts) != len(new.parts):
         return False
     old_parts = {folded(part.column or ""): part.prefix_length for part in old.parts}
@@ -169,7 +172,8 @@ def _same_index(source: Table, old: Index, ghost: Table, new: Index, source_of: 
             return False
         if old_parts[folded(origin.name)] != part.prefix_length:
             return False
-        if not compares_alike(origin, ghost.column(part.column)):
+        column = ghost.column(part.column)
+        if not compares_alike(origin, column) or (origin.is_nullable and not column.is_nullable):
             return False
     return True
 

@@ -177,7 +177,7 @@ class Verifier:
     def _look_again_to_the_end(self, session: SteadySession) -> None:
         """Until every key rests, or is left to the swap."""
         while len(self._restless):
-            self._stop.check()
+            self._gate()
             self._look_again(session, SETTLE_TIMEOUT_S)
             self._stop.wait(0.05)
 

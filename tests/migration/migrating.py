@@ -171,13 +171,17 @@ def copying_up_to(
 
 @contextmanager
 def postponed(
-    server: ServerUnderTest, database: str, alter: str, folder: Path, *options: str
+    server: ServerUnderTest, database: str, alter: str, folder: Path, *options: str, ready: bool = True
 ) -> Iterator[tuple[RunningMigration, Callable[[], None]]]:
-    """A migration of table `t` that has verified everything and waits before its swap, and how to let it swap."""
+    """A migration of table `t` that has verified everything and waits before its swap, and how to let it swap.
+
+    Without `ready` it has only begun.
+    """
     flag = folder / "postpone"
     flag.touch()
     with migrating(server, database, "t", alter, "--postpone-cut-over-flag-file", str(flag), *options) as running:
-        running.wait_for("phase", phase="ready")
+        if ready:
+            running.wait_for("phase", phase="ready")
         yield running, lambda: flag.unlink(missing_ok=True)
     flag.unlink(missing_ok=True)
 

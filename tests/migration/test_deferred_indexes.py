@@ -11,7 +11,7 @@ from osc.mysql.session import Sessions
 from osc.sandbox.orders import ALTERS
 from osc.table.deferred import deferrable
 from osc.table.facts import read_table, structure_of
-from tests.migration.migrating import copying_up_to, migrate, migrating
+from tests.migration.migrating import copying_up_to, migrate, migrating, postponed
 from tests.migration.tables import make_table
 from tests.migration.test_ledger import migrated_under_load, workload_on
 from tests.servers import ServerUnderTest
@@ -121,3 +121,39 @@ def test_a_run_that_is_killed_while_the_server_builds_is_resumed(
     assert run.of("started")[0]["resumed"] is True
     names = {str(row[2]) for row in server.query("show index from t", database=database)}
     assert names == {"PRIMARY", "u", "plain", "prefixed", "odd`name, (k", "words"}
+
+
+def test_the_swap_waits_for_snapshots_that_are_older_than_the_indexes(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    """They could not read the new table: "Table definition has changed, please retry transaction" (1412)."""
+    make_table(server, database, 2_000, columns=COLUMNS)
+    with (
+        postponed(server, database, "engine=InnoDB", tmp_path, "--defer-indexes=always", ready=False) as (
+            running,
+            swap,
+        ),
+        closing(server.admin(database)) as holder,
+        closing(server.admin(database)) as reader,
+        holder.cursor() as holding,
+        reader.cursor() as reading,
+    ):
+        running.wait_for("phase", phase="copy")
+        holding.execute("begin")
+        holding.execute("select count(*) from _t_gho")
+        while not server.query(
+            "select 1 from information_schema.processlist where info like 'alter table%add KEY%' and state like '%metadata%'"
+        ):
+            running.wait_for("status")
+        reading.execute("set session transaction isolation level repeatable read")
+        reading.execute("start transaction with consistent snapshot")
+        holder.rollback()
+        running.wait_for("phase", phase="ready")
+        swap()
+        while "transaction of connection" not in str(running.wait_for("status")["waiting_for"]):
+            pass
+        reading.execute("select count(*) from t")
+        assert reading.fetchone() == (2_000,)
+        reader.rollback()
+        run = running.end()
+    assert run.outcome == "swapped", str(run)

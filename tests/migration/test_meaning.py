@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tests.migration.migrating import migrate, tables_of
+from tests.migration.migrating import migrate, postponed, tables_of
 from tests.servers import ServerUnderTest
 from tests.types.comparing import compare_exactly
 
@@ -122,3 +123,22 @@ def test_values_that_are_equal_only_once_they_are_cut_are_duplicates(server: Ser
         (2, "x"),
         (3, "abcxyz"),
     )
+
+
+def test_nulls_that_become_one_value_under_a_unique_index_displace_no_row(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    """Any number of NULLs is unique; as zeros they are duplicates, and no event will bring back what one displaces."""
+    server.execute(
+        "create table t (id int primary key, v int null, unique key v (v))",
+        "insert into t values (1, null), (2, 7)",
+        database=database,
+    )
+    with postponed(server, database, "modify v int not null", tmp_path, "--allow-lossy") as (running, swap):
+        server.execute("insert into t values (3, null)", database=database)
+        swap()
+        run = running.end()
+    assert run.exit_code != 0, str(run)
+    assert "id = 1" in run.error
+    assert "id = 3" in run.error
+    assert server.query("select id, v from t order by id", database=database) == ((1, None), (2, 7), (3, None))

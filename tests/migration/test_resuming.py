@@ -102,3 +102,34 @@ def test_a_run_that_was_killed_right_behind_the_swap_is_cleaned_up_after(
     assert (again.exit_code, again.outcome) == (0, "swapped"), str(again)
     assert any("swapped the tables" in str(event["text"]) for event in again.of("warning"))
     assert tables_of(server, database) == {"t", "_t_del"}
+
+
+def test_a_run_with_a_timestamp_that_was_killed_right_behind_the_swap_is_cleaned_up_after(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 100)
+    with postponed(server, database, ALTER, tmp_path, "--timestamp-old-table") as (running, _):
+        running.process.kill()
+        running.process.wait()
+    [(old,)] = server.query("select value from _t_ghc where id = 4", database=database)
+    server.execute(f"rename table t to {old}, _t_gho to t", database=database)
+    again = migrate(server, database, "t", ALTER, "--timestamp-old-table")
+    assert (again.exit_code, again.outcome) == (0, "swapped"), str(again)
+    assert again.finished["old_table"] == old
+    assert tables_of(server, database) == {"t", old}
+
+
+def test_rows_that_were_cut_are_not_taken_over_by_a_run_that_must_not_cut(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 100)
+    alter = "modify s varchar(5)"
+    with postponed(server, database, alter, tmp_path, "--allow-lossy") as (running, _):
+        running.process.kill()
+        running.process.wait()
+    strictly = migrate(server, database, "t", alter)
+    assert (strictly.exit_code, strictly.outcome) == (2, "refused"), str(strictly)
+    assert "converted otherwise" in strictly.error
+    lossily = migrate(server, database, "t", alter, "--allow-lossy")
+    assert lossily.of("started")[0]["resumed"] is True
+    assert (lossily.exit_code, lossily.outcome) == (0, "swapped"), str(lossily)

@@ -126,3 +126,23 @@ def test_another_server_under_the_same_address_is_not_written(
     sessions.server = elsewhere
     with pytest.raises(ServerLost, match="another server answers"):
         sessions.open("write")
+
+
+def test_a_session_whose_preparation_failed_is_prepared_before_it_is_worked_on(
+    server: ServerUnderTest, sessions: Sessions, database: str
+) -> None:
+    prepared: list[int] = []
+
+    def prepare(connection: Conn) -> None:
+        if not prepared:
+            prepared.append(0)
+            with connection.cursor() as cursor:  # as a lock wait that lasts too long would end it
+                cursor.execute(
+                    "signal sqlstate 'HY000' set mysql_errno = 1205, message_text = 'Lock wait timeout exceeded'"
+                )
+        prepared.append(connection_id(connection))
+
+    session = SteadySession(sessions, "test", StopRequest(), prepare=prepare)
+    worked_on = session.run(connection_id)
+    session.close()
+    assert prepared == [0, worked_on]
