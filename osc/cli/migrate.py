@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from io import StringIO
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import click
 
@@ -40,7 +40,6 @@ from osc.options import (
 from osc.plan.alter import AlterStatement, parse_alter
 from osc.progress.background import BackgroundReporter
 from osc.progress.jsonlines import JsonReporter
-from osc.progress.live import LiveReporter
 from osc.progress.output import Output
 from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
@@ -49,6 +48,9 @@ from osc.table.deferred import DeferIndexes
 from osc.throttle.governor import DEFAULT_IMPACT, IMPACTS, impact_factor
 from osc.throttle.load import Limit, limits
 from osc.throttle.replicas import Address, addresses
+
+if TYPE_CHECKING:
+    from osc.progress.live import LiveReporter
 
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
@@ -387,6 +389,9 @@ def _reporting(output: OutputKind, events_file: Path | None) -> _Reporting:
     if output == "json":
         shown = JsonReporter(stdout, stderr)
     elif sys.stdout.isatty():
+        # Only here: a run without a terminal starts sooner without it.
+        from osc.progress.live import LiveReporter
+
         shown = live = LiveReporter(stdout)
     else:
         shown = PlainReporter(stdout, stderr)

@@ -59,10 +59,11 @@ def owner_of_duplicate(
 
 
 def unique_conflict(projection: Projection, index: str, one: Key, other: Key) -> UniqueConflict:
-    """The error that names the index and both rows."""
-    key = projection.key
+    """The error that names the index and both rows; only one where the other was not found (`one` is `other`)."""
+    rows = projection.key.row_text(one)
+    rows += " and another row" if one == other else f" and {projection.key.row_text(other)}"
     return UniqueConflict(
-        f"two rows of {projection.source_table} have the same value under the unique index {index} of the new schema: "
-        f"{key.row_text(one)} and {key.row_text(other)}. A direct ALTER would refuse as well. The original is untouched; make "
-        "the values distinct, or leave the index out"
+        f"two rows of {projection.source_table} have the same value under the unique index {index} of the new schema: {rows}. "
+        "A direct ALTER would refuse as well. The original is untouched; make the "
+        "values distinct, or leave the index out"
     )

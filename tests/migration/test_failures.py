@@ -30,7 +30,7 @@ def sessions_of_the_tool(server: ServerUnderTest) -> dict[int, str]:
     """What each of them is doing."""
     return {
         int(str(row[0])): f"{row[4]} {row[6] or ''} {row[7] or ''}"
-        for row in server.query("show processlist")
+        for row in server.query("show full processlist")
         if row[1] == MIGRATOR
     }
 

@@ -61,7 +61,7 @@ def stalled(server: ServerUnderTest, database: str, change: str, row: int) -> It
 
 def is_waiting(server: ServerUnderTest, writer: int) -> bool:
     """Whether a session waits for a replica's answer, and the writer for it or behind it."""
-    states = {int(str(row[0])): str(row[6]) for row in server.query("show processlist")}
+    states = {int(str(row[0])): str(row[6]) for row in server.query("show full processlist")}
     commits = states[writer].lower()
     somebody = any(state.startswith("Waiting for semi-sync ACK") for state in states.values())
     return somebody and any(text in commits for text in ("semi-sync", "commit"))

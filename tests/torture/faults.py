@@ -115,8 +115,9 @@ class Faults:
 
     def _kill(self, fault: Fault, statement: str) -> str:
         with closing(self._server.admin()) as admin, admin.cursor() as cursor:
-            # Not from the information schema, which a statement with an emoji hides (error 3854).
-            cursor.execute("show processlist")
+            # Not from the information schema, which a statement with an emoji hides (error 3854). In full, since otherwise a
+            # statement may be cut off in the middle of a character.
+            cursor.execute("show full processlist")
             sessions = [row for row in cursor.fetchall() if row[1] == MIGRATOR]
             if not sessions:
                 return "missed: no connection"
