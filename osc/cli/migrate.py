@@ -250,7 +250,7 @@ _OPTIONS = (
         default=DEFAULT_CUT_OVER_LOCK_TIMEOUT_S,
         show_default=True,
         metavar="S",
-        help="The most that one attempt at the swap may hold writers up.",
+        help="The most that one attempt at the swap may wait for its lock, and then hold it.",
     ),
     option(
         _SWAP,

@@ -22,11 +22,6 @@ def columns_list(names: Iterable[str], prefix: str = "") -> str:
     return ", ".join(prefix + quote(name) for name in names)
 
 
-def string_literal(text: str) -> str:
-    """A string as a utf8mb4 literal in hexadecimal, so that quotes and backslashes mean nothing in it."""
-    return f"_utf8mb4 X'{text.encode().hex()}'"
-
-
 def bytes_literal(value: bytes, charset: str = "binary") -> str:
     """Bytes that are text in `charset`, as a literal of that character set."""
     return f"_{charset} X'{value.hex()}'"

@@ -91,12 +91,6 @@ class Watermarks:
         with self._lock:
             return self._high
 
-    @property
-    def in_flight(self) -> int:
-        """How many ranges are being copied."""
-        with self._lock:
-            return len(self._in_flight)
-
     # --- the reconciler's side ------------------------------------------------------------------------------------
 
     def sort(self, keys: Iterable[Key]) -> Sorted:

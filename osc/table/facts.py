@@ -44,10 +44,6 @@ class Column:
         return " unsigned" in self.column_type.lower()
 
     @property
-    def is_invisible(self) -> bool:
-        return "invisible" in self.extra.lower()
-
-    @property
     def is_auto_increment(self) -> bool:
         return "auto_increment" in self.extra.lower()
 
@@ -59,11 +55,6 @@ class Column:
         # MySQL tells in `extra`; MariaDB shows the default as SQL, with strings in quotes and functions with parentheses.
         is_literal = "(" not in self.default or self.default.startswith("'")
         return is_literal and "default_generated" not in self.extra.lower()
-
-    @property
-    def updates_itself(self) -> bool:
-        """Whether an update of the row sets the column (`ON UPDATE CURRENT_TIMESTAMP`)."""
-        return "on update" in self.extra.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,10 +134,6 @@ class Projection:
     def _wide_bytes(self) -> str:
         return " + ".join(f"coalesce(length({quote(name)}), 0)" for name in self.wide_columns) or "0"
 
-    def first_key(self) -> str:
-        """The smallest key of the original."""
-        return f"{self._keys_from_source()} order by {self._order()} limit 1"
-
     def last_key(self) -> str:
         """The largest key of the original."""
         return f"{self._keys_from_source()} order by {self._order(' desc')} limit 1"
