@@ -188,7 +188,9 @@ def test_ctrl_c_at_the_question_ends_it(server: ServerUnderTest, login: list[str
 def test_execute_asks_nothing_and_the_live_display_gives_way_to_a_summary(
     server: ServerUnderTest, login: list[str], orders: str
 ) -> None:
-    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, "--execute")
+    # Small chunks with long pauses: the display is drawn a few times a second, and must not miss the copy.
+    slowly = ("--chunk-size", "100", "--nice-ratio", "50")
+    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, "--execute", *slowly)
     assert done.exit_code == 0, done.shown
     assert "Go ahead" not in done.shown
     assert "● copy" in done.shown
