@@ -89,10 +89,7 @@ def test_tagged_transactions_are_followed_by_file_and_position(server: ServerUnd
         assert follower.start.gtid_set
         follower.execute("set gtid_next = 'AUTOMATIC:osc_test'", "insert into t values (1, 'a')")
         follower.execute("set gtid_next = 'AUTOMATIC'", "insert into t values (2, 'b')")
-        assert [keys for _, keys in follower.told.changes or [(0, keys) for keys in follower.take()]] == [
-            frozenset({(1,)}),
-            frozenset({(2,)}),
-        ]
+        assert follower.take() == [frozenset({(1,)}), frozenset({(2,)})]
         place = follower.tail.checkpoint(None)
         assert place.gtid_set is None
     with closing(server.admin(table)) as admin:
