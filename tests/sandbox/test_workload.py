@@ -165,8 +165,7 @@ def test_a_commit_whose_answer_was_lost_is_looked_up(start_server: StartServer) 
             server.process.start()
         workload.wait_for(workload.committed_so_far + 100)
         report = workload.stop()
-        # Each kill hits at least those who had committed since the one before; a slow writer may meet two as one.
-        assert report.reconnects >= 3
+        assert report.reconnects >= 4 * 3
         assert report.errors == ()
         comparison = workload.verify_against_direct_alter()
     assert comparison.equal, str(comparison)
