@@ -2,8 +2,9 @@
 
 What must have happened, and in which order, is told in `osc/cutover/conditions.py`; here it is done, on the locking session
 (`COMMIT` keeps table locks; `BEGIN` would release them). In the end both tables must still have the structure that was
-verified, and what was asked of the server before is asked once more: old XA transactions, the order of commits. Past the
-budget the attempt is given up, and the application goes on.
+verified, the ghost is made to count on from where the original's `AUTO_INCREMENT` ended, and what was asked of the server
+before is asked once more: old XA transactions, the order of commits. Past the budget the attempt is given up, and the
+application goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from osc.cutover.conditions import AttemptFailed, LastStep, last_steps
+from osc.cutover.prepare import count_on
 from osc.errors import TableChanged
 from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
@@ -117,7 +119,12 @@ class Handover:
         if look.differing:
             raise differences(comparison, look.differing, len(look.differing))
         connection.commit()
-        self._check_structures(connection, comparison)
+        source_statement, ghost_statement = self._unchanged(connection, comparison)
+        # A backup lock may have come in between, and what defines tables would wait for it as long as for the lock.
+        with connection.cursor() as cursor:
+            cursor.execute(f"set session lock_wait_timeout = {max(1, round(budget.left_s))}")
+        # Nobody is given a number any more. One whose row was deleted since must not be given out again after the swap.
+        count_on(connection, comparison.projection.ghost_table, source_statement, ghost_statement)
         in_the_way = self._last_look(connection)
         if in_the_way is not None:
             raise AttemptFailed(f"in the way: {in_the_way}")
@@ -131,8 +138,10 @@ class Handover:
             found |= comparison.differing_keys(connection, keys[start : start + COMPARED_AT_ONCE])
         return found
 
-    def _check_structures(self, connection: Conn, comparison: Comparison) -> None:
+    def _unchanged(self, connection: Conn, comparison: Comparison) -> list[str]:
+        """How the original and the ghost are created; both with the structure that was verified, else TableChanged."""
         projection = comparison.projection
+        statements = []
         for table, expected in zip((projection.source, projection.ghost), self._structures, strict=True):
             name = qualified(projection.database, table)
             with connection.cursor() as cursor:
@@ -146,3 +155,5 @@ class Handover:
                     f"{name} no longer has the structure that was verified: somebody altered it. Nothing was swapped; the "
                     "original is in place, as that somebody left it. Run `osc cleanup` and start again"
                 )
+            statements.append(str(row[1]))
+        return statements

@@ -15,7 +15,7 @@ from osc.mysql.names import folded
 from osc.mysql.server import Server
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn
 from osc.mysql.sql import quote
-from osc.table.facts import read_table
+from osc.table.facts import auto_increment_of, numbers_rows, read_table
 from osc.table.projection import Projection
 
 log = logging.getLogger(__name__)
@@ -30,19 +30,24 @@ def prepare_ghost(connection: Conn, server: Server, projection: Projection) -> N
 
 
 def carry_auto_increment(connection: Conn, projection: Projection) -> None:
-    """Let the ghost count on from where the original is.
-
-    From `SHOW CREATE TABLE`, since the information schema's figure is cached on MySQL.
-    """
+    """Let the ghost count on from where the original is now."""
     source = read_table(connection, projection.database, projection.source)
     ghost = read_table(connection, projection.database, projection.ghost)
-    if source is None or ghost is None or source.auto_increment is None:
-        return
-    if not any(column.is_auto_increment for column in ghost.columns):
-        return
-    if (ghost.auto_increment or 0) < source.auto_increment:
-        with connection.cursor() as cursor:
-            cursor.execute(f"alter table {projection.ghost_table} auto_increment = {source.auto_increment}")
+    if source is not None and ghost is not None:
+        count_on(connection, projection.ghost_table, source.create_statement, ghost.create_statement)
+
+
+def count_on(connection: Conn, ghost_table: str, source_statement: str, ghost_statement: str) -> bool:
+    """Let the ghost count on from where the original was by its `SHOW CREATE TABLE`; returns whether that took an `ALTER`.
+
+    The ghost counts past the rows that it gets. It does not know of numbers whose rows are gone again by then.
+    """
+    reached = auto_increment_of(source_statement)
+    if reached is None or not numbers_rows(ghost_statement) or (auto_increment_of(ghost_statement) or 1) >= reached:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f"alter table {ghost_table} auto_increment = {reached}")
+    return True
 
 
 def _carry_histograms(connection: Conn, projection: Projection) -> None:

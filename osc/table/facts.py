@@ -140,6 +140,20 @@ def structure_of(create_statement: str) -> str:
     return re.sub(rf"{_ENGINE} AUTO_INCREMENT=\d+", r"\1", body)
 
 
+def auto_increment_of(create_statement: str) -> int | None:
+    """The next number that the table gives out, by its `SHOW CREATE TABLE`; None where it has not given out any.
+
+    The information schema's figure is cached on MySQL.
+    """
+    found = re.search(rf"{_ENGINE} AUTO_INCREMENT=(\d+)", create_statement)
+    return int(found[2]) if found else None
+
+
+def numbers_rows(create_statement: str) -> bool:
+    """Whether a column takes its values from `AUTO_INCREMENT`; also true of one that has the word in its comment."""
+    return re.search(r"^  `.* AUTO_INCREMENT\b", create_statement, re.MULTILINE) is not None
+
+
 def read_table(connection: Conn, database: str, name: str) -> Table | None:
     """The table as it is now, or None when there is no base table of that name that the user may see."""
     with connection.cursor() as cursor:
@@ -157,7 +171,6 @@ def read_table(connection: Conn, database: str, name: str) -> Table | None:
         created = cursor.fetchone()
         assert created is not None
         create_statement = str(created[1])
-        auto_increment = re.search(rf"{_ENGINE} AUTO_INCREMENT=(\d+)", create_statement)
         return Table(
             database=database,
             name=true_name,
@@ -168,7 +181,7 @@ def read_table(connection: Conn, database: str, name: str) -> Table | None:
             estimated_rows=int(estimated_rows or 0),
             data_bytes=int(data_bytes or 0),
             index_bytes=int(index_bytes or 0),
-            auto_increment=int(auto_increment[2]) if auto_increment else None,
+            auto_increment=auto_increment_of(create_statement),
             create_statement=create_statement,
         )
 

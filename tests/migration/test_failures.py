@@ -219,7 +219,19 @@ def test_a_full_pending_set_holds_the_copy_back_and_no_more(server: ServerUnderT
         workload.create(3_000)
         workload.start()
         few = ("tests.migration.small_pending",)
-        with migrating(server, database, "orders", ALTER, "--chunk-size", "200", program=few) as running:
+        with migrating(server, database, "orders", ALTER, "--chunk-size", "20", program=few) as running:
+            running.wait_for("phase", phase="copy")
+            # Many keys at once, of rows that are gone again: where no writer puts any, so none gets into a deadlock.
+            burst = ", ".join(f"({500_000_000 + number}, now())" for number in range(1_000))
+            for _ in range(3):
+                server.execute(
+                    "set session transaction isolation level read committed",
+                    "set autocommit = 0",
+                    f"insert into orders (id, updated_at) values {burst}",
+                    "delete from orders where id between 500000000 and 500000999",
+                    "commit",
+                    database=database,
+                )
             assert "wait to be reconciled" in str(running.wait_for("throttled")["reason"])
             run = running.end()
         assert run.exit_code == 0, str(run)

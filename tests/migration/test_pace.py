@@ -19,7 +19,7 @@ def test_under_writers_it_measures_first_and_then_keeps_to_what_commits_may_cost
     server: ServerUnderTest, database: str
 ) -> None:
     with Workload(server.root, database, "orders", writers=2, rate_per_writer=40, seed=3) as workload:
-        workload.create(4_000)
+        workload.create(40_000)  # for some seconds, so that the status is told after the measuring
         workload.start()
         workload.wait_for(40)
         run = migrate(server, database, "orders", ALTER, "--impact", "low")
