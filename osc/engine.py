@@ -47,6 +47,7 @@ from osc.threads import join_all
 from osc.throttle.governor import Pace
 from osc.throttle.throttle import Throttle
 from osc.verify.again import Reverification
+from osc.verify.ahead import Ahead
 from osc.verify.verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Engine:
             stop,
             warn,
             self._take_pace,
-            lambda: self.indexes.thread.is_alive,
+            lambda: self.indexes.thread.is_alive or (self._ahead is not None and self._ahead.is_at_work),
         )
         self.sizer = ChunkSizer(
             options.chunk_target_ms / 1_000,
@@ -163,6 +164,7 @@ class Engine:
             options.default_retries,
         )
         self.verifier: Verifier | None = None
+        self._ahead: Ahead | None = None
         self._reverification: Reverification | None = None
 
     def _take_pace(self, pace: Pace) -> None:
@@ -212,10 +214,22 @@ class Engine:
         self.save_checkpoint()
 
     def copy_rows(self, while_waiting: Callable[[], None]) -> None:
-        """Copy every row below the end, or what an earlier run has not copied."""
+        """Copy every row below the end, or what an earlier run has not copied; compare some of it meanwhile.
+
+        Raises DifferencesFound.
+        """
+        self.verifier = self._new_verifier(
+            self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
+        )
+        self.verifier.aim(self.throttle.governor.pace.chunk_s)
         if self._stage == "copy":
             self.copy.start()
+            if self._pair.projection.key.compares and not self._pair.has_other_unique:
+                self._ahead = Ahead(self.verifier, lambda: self.watermarks.low, lambda: self.throttle.has_time_to_spare)
+                self._ahead.start()
             join_all(self.copy.threads, while_waiting)
+            if self._ahead is not None:
+                self._ahead.halt()
             self._stage = "verify"
             self.save_checkpoint()
 
@@ -223,14 +237,10 @@ class Engine:
         """Compare all rows of both tables, and build the deferred indexes beside it. Raises DifferencesFound."""
         if self._beginning.deferred.definitions:
             self.indexes.start()
-        verifier = self._new_verifier(
-            self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
-        )
-        verifier.aim(self.throttle.governor.pace.chunk_s)
-        self.verifier = verifier
+        assert self.verifier is not None
         self.throttle.governor.other_work()
-        verifier.start()
-        join_all(verifier.threads, while_waiting)
+        self.verifier.start()
+        join_all(self.verifier.threads, while_waiting)
         if self.indexes.thread.is_started:
             announce(self.indexes.what)
             join_all([self.indexes.thread], while_waiting)
@@ -312,6 +322,8 @@ class Engine:
         self.reconciler.thread.raise_if_dead()
         self.indexes.thread.raise_if_dead()
         self.throttle.raise_if_dead()
+        if self._ahead is not None:
+            self._ahead.thread.raise_if_dead()
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
@@ -423,6 +435,8 @@ class Engine:
         """End every thread and session. What a thread died of is not raised again here."""
         self._stop.request("the run has ended")
         self.indexes.close()
+        if self._ahead is not None:
+            self._ahead.end()
         self._end_reverification()
         for thread in self.copy.threads + (self.verifier.threads if self.verifier else []):
             if thread.is_started:

@@ -68,6 +68,18 @@ class RangeCutter:
         self._is_exhausted = True
         return self._watermarks.dispatch(last=self._last)
 
+    def next_below(self, rows: int, below: Key) -> Generator[RangeEnd, None, Range | None]:
+        """The next range of at most about `rows` rows that ends at `below` or before; None when there is none left.
+
+        Only for keys that compare in Python as in the server.
+        """
+        high = self._watermarks.high
+        if self._is_exhausted or (high is not None and high >= below):
+            return None
+        seek = RangeEnd(high, rows)
+        yield seek
+        return self._watermarks.dispatch(end=below if seek.found is None else min(seek.found, below))
+
     def _fix_end(self) -> Generator[LastKey, None, None]:
         self._watermarks.open_end()
         seek = LastKey()
@@ -84,8 +96,11 @@ class RangeDispatcher:
         self._cutter = RangeCutter(watermarks)
         self._lock = threading.Lock()
 
-    def next(self, query: Callable[[str], Key | None], rows: int) -> Range | None:
-        """The next range of about `rows` rows, already in flight; None when there is nothing left to hand out."""
+    def next(self, query: Callable[[str], Key | None], rows: int, below: Key | None = None) -> Range | None:
+        """The next range of about `rows` rows, already in flight; None when there is nothing left to hand out.
+
+        `below`: only what ends there or before, for now.
+        """
 
         def seek(step: RangeEnd | LastKey) -> None:
             match step:
@@ -95,7 +110,7 @@ class RangeDispatcher:
                     step.found = query(self._projection.last_key())
 
         with self._lock:
-            return carry_out(self._cutter.next(rows), seek)
+            return carry_out(self._cutter.next(rows) if below is None else self._cutter.next_below(rows, below), seek)
 
 
 def one_key(connection: Conn, projection: Projection, statement: str) -> Key | None:

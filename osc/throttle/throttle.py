@@ -70,6 +70,7 @@ class Throttle:
             pace_changed(pace)
             self.gate.pace_changed()
 
+        self._is_nice = options.nice_ratio > 0
         self._pulse = Pulse(
             self.governor,
             heartbeat,
@@ -97,6 +98,11 @@ class Throttle:
     def take_the_pulse(self) -> None:
         """Begin to look at what commits cost, and at what others do."""
         self._pulse.start()
+
+    @property
+    def has_time_to_spare(self) -> bool:
+        """Whether nothing and nobody asks for restraint, so that more may be done than what has a place behind the gate."""
+        return self.governor.pace.level >= 1.0 and not self._is_nice and self.gate.closed_by() is None
 
     def raise_if_dead(self) -> None:
         """Raise what a thread has died of."""

@@ -91,22 +91,42 @@ class Verifier:
         for thread in self.threads:
             thread.start()
 
-    def _work(self) -> None:
-        session = SteadySession(
+    def open_session(self) -> SteadySession:
+        """One on which ranges can be compared."""
+        return SteadySession(
             self._sessions,
             "read for verification",
             self._stop,
             variables=self._session_variables,
             prepare=self._comparison.prepare,
         )
+
+    def verify_below(self, session: SteadySession, below: Key) -> bool:
+        """Compare a range whose rows are all in the ghost already: below that key. Whether there was one left.
+
+        Before the threads are started. Raises DifferencesFound.
+        """
+        asked_for = self._sizer.rows
+        span = self._next_range(session, asked_for, below)
+        if span is None:
+            return False
+        self._verify(session, span, asked_for)
+        self._look_again_now_and_then(session)
+        return True
+
+    def _next_range(self, session: SteadySession, rows: int, below: Key | None = None) -> Range | None:
         projection = self._comparison.projection
+        return self._dispatcher.next(
+            lambda statement: session.run(lambda c: one_key(c, projection, statement)), rows, below
+        )
+
+    def _work(self) -> None:
+        session = self.open_session()
         try:
             while True:
                 self._gate()
                 asked_for = self._sizer.rows
-                span = self._dispatcher.next(
-                    lambda statement: session.run(lambda c: one_key(c, projection, statement)), asked_for
-                )
+                span = self._next_range(session, asked_for)
                 if span is None:
                     self._verify_rest(session)
                     self._look_again_to_the_end(session)

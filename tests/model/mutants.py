@@ -198,6 +198,10 @@ def judges_at_once(pending: PendingSet, keys: Collection[Key] | None) -> Generat
     return without(examine(pending, keys), MeetTail, Barrier)
 
 
+def up_to_the_high_watermark(watermarks: Watermarks) -> Key | None:
+    return watermarks.high
+
+
 def no_last_drain(pending: PendingSet, restless: Collection[Key]) -> Generator[LastStep, None, LastLook]:
     return without(last_steps(pending, restless), Apply)
 
@@ -268,6 +272,11 @@ MUTANTS = (
     Mutant("verification stops on a key with events", replace(CORE, pending=NothingExplains), Kind(verifies=True)),
     Mutant(
         "verification judges before the tail has caught up", replace(CORE, examine=judges_at_once), Kind(verifies=True)
+    ),
+    Mutant(
+        "rows verified that may still be being copied",
+        replace(CORE, copied_below=up_to_the_high_watermark),
+        Kind(unique="none", compares=True, verifies=True),
     ),
     Mutant("a swap without the last reconciling", replace(CORE, last_steps=no_last_drain)),
     Mutant("a swap that does not wait for the tail", replace(CORE, last_steps=no_last_wait)),

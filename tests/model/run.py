@@ -73,6 +73,8 @@ class Core:
         [Callable[[], Coordinate], Callable[[], int | None], Callable[[int], Coordinate]], Coordinate
     ] = resume_coordinate
     examine: Callable[[PendingSet, Collection[Key] | None], Generator[ExamineStep, None, Examined]] = examine
+    copied_below: Callable[[Watermarks], Key | None] = lambda watermarks: watermarks.low
+    """Up to where rows may be verified while others are being copied."""
     last_steps: Callable[[PendingSet, Collection[Key]], Generator[LastStep, None, LastLook]] = last_steps
     has_epoch: bool = True
     autocommits: bool = False
@@ -221,7 +223,9 @@ class Run:
             workers = [f"worker {number}" for number in range(1, WORKERS + 1)]
             for name in workers:
                 self._start(name, self._copy(name))
-            yield lambda: not any(name in self.actors for name in workers)
+            if self._settings.verifies and self._settings.compares and self._settings.unique == "none":
+                self._start("ahead", self._verify_ahead(workers))
+            yield lambda: not any(name in self.actors for name in (*workers, "ahead"))
             self._stage = "verify"
         restless: Collection[Key] = ()
         if self._settings.verifies:
@@ -443,11 +447,23 @@ class Run:
             restless.put_back(keys, (yield from self._examine(keys)))
         return restless.given_up
 
-    def _examine(self, keys: Collection[Key] | None) -> Generator[Condition, None, Collection[Key]]:
+    def _verify_ahead(self, workers: Collection[str]) -> Actor:
+        """Range by range below the low watermark, as long as there are workers."""
+        verified: Key | None = None
+        while any(name in self.actors for name in workers):
+            yield always
+            below = self._core.copied_below(self._watermarks)
+            if below is not None and (verified is None or verified < below):
+                yield from self._examine(None, Range(0, verified, below))
+                verified = below
+
+    def _examine(
+        self, keys: Collection[Key] | None, span: Range | None = None
+    ) -> Generator[Condition, None, Collection[Key]]:
         def do(step: ExamineStep) -> Actor:
             match step:
                 case Compare():
-                    yield from self._compare(step)
+                    yield from self._compare(step, span)
                 case Barrier():
                     yield from self._beat(step)
                 case MeetTail():
@@ -458,11 +474,13 @@ class Run:
             self._found(outcome.real, "verification stopped")
         return outcome.restless
 
-    def _compare(self, step: Compare) -> Actor:
+    def _compare(self, step: Compare, span: Range | None = None) -> Actor:
         expected = dict(self._server.source)
         yield always
         found = self._server.ghost
-        places = range(PLACES) if step.keys is None else {self._server.place(key) for key in step.keys}
+        places = list(range(PLACES)) if step.keys is None else [self._server.place(key) for key in step.keys]
+        if step.keys is None and span is not None:
+            places = [place for place in places if self._is_within(place, span.start, span.end, span.last)]
         for place in places:
             rows = expected.get(place), found.get(place)
             if rows[0] != rows[1]:

@@ -1,0 +1,58 @@
+"""Verification of what is copied already, while the rest is being copied.
+
+Below the copy's low watermark every row is in the ghost, and what changes there is reconciled: all that verification asks
+for. So one thread compares the ranges there while the copy waits for its commits, and the verification proper goes on where
+this one ended. Only where nobody else is active: a copy that is paced leaves no time unused that would be its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from osc.control.stop import StopRequest
+from osc.table.key import Key
+from osc.threads import OwnedThread
+from osc.verify.verifier import Verifier
+
+LOOK_AGAIN_S = 0.02
+
+
+class Ahead:
+    """Used by the migration's own thread."""
+
+    def __init__(
+        self, verifier: Verifier, copied_below: Callable[[], Key | None], may_work: Callable[[], bool]
+    ) -> None:
+        """`copied_below`: the copy's low watermark. `may_work` is asked before each range."""
+        self._verifier = verifier
+        self._copied_below = copied_below
+        self._may_work = may_work
+        self._halt = StopRequest()
+        self.is_at_work = False
+        self.thread = OwnedThread("verify-ahead", self._work)
+
+    def _work(self) -> None:
+        session = self._verifier.open_session()
+        try:
+            while not self._halt.is_requested:
+                below = self._copied_below()
+                self.is_at_work = below is not None and self._may_work()
+                if below is None or not self.is_at_work or not self._verifier.verify_below(session, below):
+                    self.is_at_work = False
+                    self._halt.wait(LOOK_AGAIN_S)
+        finally:
+            self.is_at_work = False
+            session.close()
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def end(self) -> None:
+        """End after the range that is being compared, whatever becomes of it."""
+        self._halt.request("the copy has ended")
+        self.thread.join()
+
+    def halt(self) -> None:
+        """End after the range that is being compared. Raises what was found, or what the thread died of."""
+        self.end()
+        self.thread.raise_if_dead()
