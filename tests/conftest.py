@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import pymysql
@@ -97,10 +97,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out what `@pytest.mark.only` restricts to other servers, and what a named server cannot give."""
-    out = [item for item in items if not _belongs(config, item)]
+    out = {item for item in items if not _belongs(config, item)}
+    if not config.getoption("--full-size"):
+        out |= _whose_turn_it_is_not([item for item in items if item not in out])
     if out:
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in set(out)]
+        config.hook.pytest_deselected(items=[item for item in items if item in out])
+        items[:] = [item for item in items if item not in out]
 
 
 def _chosen(config: pytest.Config) -> list[str]:
@@ -126,6 +128,26 @@ def _belongs(config: pytest.Config, item: pytest.Item) -> bool:
         return False  # a server that somebody else runs is not started with options, stopped or killed
     flavor = named[name].flavor if name in named else DISTRIBUTIONS[name].flavor
     return all({name, flavor} & set(mark.args) for mark in marks)
+
+
+def _whose_turn_it_is_not(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Of each case of a test that is marked `in_turn`, all but one: the next case is left to the next server."""
+    cases: dict[str, dict[str, list[pytest.Item]]] = {}
+    for item in items:
+        mark = item.get_closest_marker("in_turn")
+        if mark is None or not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+            continue
+        if "reason" not in mark.kwargs:
+            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.in_turn needs a reason")
+        case = item.callspec.id.replace(str(item.callspec.params["server_name"]), "", 1)
+        cases.setdefault(item.nodeid.split("[")[0], {}).setdefault(case, []).append(item)
+    return {
+        item
+        for of_test in cases.values()
+        for number, on_servers in enumerate(of_test.values())
+        for item in on_servers
+        if item is not on_servers[number % len(on_servers)]
+    }
 
 
 def _process(name: str) -> Callable[..., Iterator[MySQLExecutor]]:

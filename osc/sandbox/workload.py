@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection as Pipe
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Self
 
@@ -84,7 +84,7 @@ class Workload:
         self._core_columns = tuple(core_columns)
         self._seed = seed
         self._run = 0
-        self._processes: list[tuple[SpawnProcess, Pipe]] = []
+        self._processes: list[tuple[ForkServerProcess, Pipe]] = []
         self._committed: Sequence[int] = ()
         self._started_at = 0.0
         self._orders: OrdersTable | None = None
@@ -140,7 +140,9 @@ class Workload:
         """
         if self._processes:
             raise RuntimeError("the writers are running already")
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        # Imported once for all writers there will be: they are started again and again.
+        context.set_forkserver_preload([run_writer.__module__])
         committed = context.RawArray("Q", self.writers)
         self._committed = committed
         self._run += 1
@@ -291,7 +293,7 @@ def _batches(items: Iterator[tuple[Value, ...]]) -> Iterator[list[tuple[Value, .
         yield batch
 
 
-def _receive(process: SpawnProcess, pipe: Pipe, timeout_s: float) -> object:
+def _receive(process: ForkServerProcess, pipe: Pipe, timeout_s: float) -> object:
     """The next message of a writer. Raises WriterFailed when it says so, ended or stays silent."""
     if not pipe.poll(timeout_s):
         raise WriterFailed(f"{process.name} did not answer in {timeout_s:g} s")

@@ -197,6 +197,7 @@ def test_execute_asks_nothing_and_the_live_display_gives_way_to_a_summary(
     assert "old table" in done.shown
 
 
+@pytest.mark.in_turn(reason="signals are no matter of the server")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_it_with_a_checkpoint_and_the_same_command_goes_on(
     server: ServerUnderTest, login: list[str], orders: str, number: signal.Signals, tmp_path: Path

@@ -27,6 +27,7 @@ NAMES = {
 """Names of tables, and where they stand in the byte order in which a `RENAME` takes its locks."""
 
 
+@pytest.mark.in_turn(reason="the names and the servers have nothing to do with each other")
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("table", NAMES, ids=[name[:8] for name in NAMES])
 def test_no_write_is_lost_and_nobody_gets_an_error_however_the_names_sort(

@@ -59,6 +59,7 @@ def test_the_definition_is_that_of_a_direct_alter(server: ServerUnderTest, datab
     assert definition(server, database, "t") == definition(server, database, "direct")
 
 
+@pytest.mark.in_turn(reason="takes its time; either ALTER shows it on any server")
 @pytest.mark.parametrize("alter", ["add an index", "change the character set"])
 def test_writers_go_on_while_the_indexes_are_built(server: ServerUnderTest, database: str, alter: str) -> None:
     with workload_on(server, database) as workload:

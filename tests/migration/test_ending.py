@@ -18,6 +18,7 @@ ROWS = 5_000
 HALF = ROWS // 2
 
 
+@pytest.mark.in_turn(reason="signals are no matter of the server")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_stops_the_run_with_a_checkpoint_and_the_same_command_goes_on(
     server: ServerUnderTest, database: str, tmp_path: Path, number: signal.Signals

@@ -103,6 +103,7 @@ def test_a_key_that_names_no_row_exactly_is_refused(server: ServerUnderTest, dat
     assert "PRIMARY: column f is of type" in run.error
 
 
+@pytest.mark.in_turn(reason="tests/tail/test_rowimage.py tells every kind of key on every server")
 @pytest.mark.parametrize("kind", KEYS)
 def test_rows_are_found_again_by_their_key(server: ServerUnderTest, database: str, tmp_path: Path, kind: str) -> None:
     migrate_by_key(server, database, tmp_path, *KEYS[kind])

@@ -35,6 +35,7 @@ def make_rows(server: ServerUnderTest, database: str, misfit: str) -> None:
     )
 
 
+@pytest.mark.in_turn(reason="tests/types has every conversion on every server")
 @pytest.mark.parametrize("kind", MISFITS)
 def test_rows_that_the_new_schema_does_not_take_are_named(server: ServerUnderTest, database: str, kind: str) -> None:
     misfit, alter, said = MISFITS[kind]

@@ -89,6 +89,7 @@ def _with_zone(options: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> M
     return options
 
 
+@pytest.mark.in_turn(reason="starts a server for each case")
 @pytest.mark.parametrize("settings", COMMON)
 def test_a_migration_under_writes_with(
     start_server: StartServer, settings: str, monkeypatch: pytest.MonkeyPatch

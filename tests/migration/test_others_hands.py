@@ -45,6 +45,7 @@ def stopped(run: Run, server: ServerUnderTest, database: str) -> None:
     assert not {"_t_gho", "_t_ghc"} & tables_of(server, database)
 
 
+@pytest.mark.in_turn(reason="tests/tail/test_reader.py meets every definition on every server")
 @pytest.mark.parametrize(
     ("statement", "left"),
     [
@@ -69,6 +70,7 @@ def test_a_definition_that_somebody_else_changes_stops_the_migration(
     assert tables_of(server, database) == left
 
 
+@pytest.mark.in_turn(reason="tests/tail/test_reader.py meets every definition on every server")
 @pytest.mark.parametrize("statement", ["alter table _t_gho add column w int", "truncate table _t_gho"])
 def test_a_ghost_that_somebody_else_alters_stops_the_migration(
     server: ServerUnderTest, database: str, tmp_path: Path, statement: str

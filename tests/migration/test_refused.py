@@ -14,6 +14,7 @@ from tests.migration.tables import make_table
 from tests.servers import ServerUnderTest
 
 
+@pytest.mark.in_turn(reason="refused before the server has a say")
 @pytest.mark.parametrize(
     ("alter", "said"),
     [
@@ -55,6 +56,7 @@ def test_all_reasons_are_told_at_once(server: ServerUnderTest, database: str) ->
     assert tables_of(server, database) == {"parent", "t", "_t_del"}
 
 
+@pytest.mark.in_turn(reason="refused by facts that every server tells alike")
 @pytest.mark.parametrize(
     ("statement", "table", "said"),
     [

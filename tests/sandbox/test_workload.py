@@ -47,6 +47,7 @@ def test_the_server_fills_the_table_with_the_values_that_the_ledger_expects(
     assert stored_rows(server, database) == set(workload.expected_rows())
 
 
+@pytest.mark.in_turn(reason="the workload sends the same statements to every server")
 @pytest.mark.parametrize("key", ["int", "composite", "string"])
 @pytest.mark.parametrize("secondary_unique", [False, True])
 def test_after_the_writers_the_table_is_what_they_say_they_committed(
@@ -65,6 +66,7 @@ def test_after_the_writers_the_table_is_what_they_say_they_committed(
     assert comparison.equal, str(comparison)
 
 
+@pytest.mark.in_turn(reason="tests/migration/test_ledger.py has every ALTER on every server")
 @pytest.mark.parametrize("kind", ALTERS)
 def test_the_writers_live_through_every_example_of_an_alter(server: ServerUnderTest, database: str, kind: str) -> None:
     with Workload(server.root, database, writers=2) as workload:

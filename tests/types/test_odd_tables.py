@@ -52,6 +52,7 @@ def rows(table: str, columns: str, values: str, count: int = 60) -> str:
     )
 
 
+@pytest.mark.in_turn(reason="quoting is the same on every server")
 @pytest.mark.parametrize("name", TABLE_NAMES)
 def test_names_are_names_whatever_is_in_them(server: ServerUnderTest, database: str, tmp_path: Path, name: str) -> None:
     table, column = quote(name), quote(name.replace("t", "c"))
