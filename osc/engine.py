@@ -23,12 +23,14 @@ from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.prepared import Beginning, TablePair
+from osc.progress.gauges import Gauges
 from osc.reconcile.applier import Applier
 from osc.reconcile.barrier import Heartbeat, require_commit_order
 from osc.reconcile.cycle import opening
 from osc.reconcile.intake import Intake
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.reconciler import Reconciler
+from osc.reconcile.sink import Sink
 from osc.reconcile.watermarks import Watermarks
 from osc.reconcile.xa import prepared_xids
 from osc.state.checkpoint import Checkpoint, Fingerprint, Stage, resume_coordinate
@@ -355,7 +357,7 @@ class Engine:
             rows_copied=self.rows_copied,
             copy_s=self._beginning.copy_s,
             deferred=self._beginning.deferred,
-            verified=None if self._is_doubted else self._verified,
+            verified=None if self._is_doubted else (self.verifier or self._beginning).verified,
             rows_verified=0 if self._is_doubted else self.rows_verified,
         )
 
@@ -367,7 +369,7 @@ class Engine:
         self._saved_at = time.monotonic()
         self.has_checkpoint = True
 
-    # --- what the meter reads -------------------------------------------------------------------------------------
+    # --- what it has done -----------------------------------------------------------------------------------------
 
     @property
     def rows_copied(self) -> int:
@@ -375,61 +377,29 @@ class Engine:
         return self._beginning.rows_copied + self.copy.rows
 
     @property
-    def keys_reconciled(self) -> int:
-        return self.applier.keys
-
-    @property
     def rows_verified(self) -> int:
+        """Likewise."""
         return self._beginning.rows_verified + (self.verifier.rows if self.verifier is not None else 0)
 
-    @property
-    def _verified(self) -> Key | None:
-        return self._beginning.verified if self.verifier is None else self.verifier.verified
-
-    @property
-    def rows_changed_by_conversion(self) -> int | None:
-        """None where no loss is allowed."""
-        return self.verifier.changed_rows if self.verifier is not None and self._options.allow_lossy else None
-
-    @property
-    def pending_keys(self) -> int:
-        return len(self.pending)
-
-    @property
-    def chunk_rows(self) -> int:
-        return self.sizer.rows
-
-    @property
-    def chunk_ms(self) -> float:
-        return self.sizer.last_s * 1_000
-
-    @property
-    def workers(self) -> int:
-        return self.throttle.governor.pace.workers
-
-    @property
-    def pace(self) -> Pace:
-        return self.throttle.governor.pace
-
-    @property
-    def tail_lag_s(self) -> float | None:
-        return self.heartbeat.lag_s
-
-    @property
-    def commit_ms(self) -> float | None:
-        took_s = self.throttle.governor.commit_s
-        return None if took_s is None else took_s * 1_000
-
-    @property
-    def baseline_ms(self) -> float | None:
-        usual_s = self.throttle.governor.baseline_s
-        return None if usual_s is None or self.commit_ms is None else usual_s * 1_000
-
-    @property
-    def throttled_by(self) -> str | None:
-        return self.throttle.gate.closed_by()
-
-    # --------------------------------------------------------------------------------------------------------------
+    def gauges(self) -> Gauges:
+        """What it has done and how it works right now."""
+        governor = self.throttle.governor
+        return Gauges(
+            rows_copied=self.rows_copied,
+            keys_reconciled=self.applier.keys,
+            rows_verified=self.rows_verified,
+            rows_changed_by_conversion=self.verifier.changed_rows
+            if self.verifier is not None and self._options.allow_lossy
+            else None,
+            pending_keys=len(self.pending),
+            chunk_rows=self.sizer.rows,
+            chunk_s=self.sizer.last_s,
+            tail_lag_s=self.heartbeat.lag_s,
+            throttled_by=self.throttle.gate.closed_by(),
+            pace=governor.pace,
+            commit_s=governor.commit_s,
+            baseline_s=governor.baseline_s,
+        )
 
     def close(self) -> None:
         """End every thread and session. What a thread died of is not raised again here."""
@@ -469,20 +439,6 @@ class Engine:
             self.save_checkpoint()
         except (OscError, pymysql.err.MySQLError, OSError) as error:
             log.warning("the last checkpoint could not be saved, an earlier one counts: %s", error)
-
-
-class Sink:
-    """Where the tail delivers; called on its thread."""
-
-    def __init__(self, intake: Intake, pending: PendingSet, heartbeat: Heartbeat) -> None:
-        self.changed = intake.add
-        self.prepared = pending.prepare
-        self._pending = pending
-        self.heartbeat = heartbeat.seen
-
-    def decided(self, xid: str, committed: bool, transaction: int) -> None:
-        """Committed or rolled back: in both cases the rows can be read."""
-        self._pending.decide(xid)
 
 
 def watch_for(

@@ -7,41 +7,17 @@ from typing import Protocol
 
 from osc.errors import Outcome
 from osc.progress.eta import RateMeter
+from osc.progress.gauges import Gauges
 from osc.progress.report import CutOverAttempt, Phase, Reporter, Result, Status
-from osc.throttle.governor import Pace
 
 STATUS_EVERY_S = 0.25
 
 
 class Measured(Protocol):
-    """What the meter reads off the engine."""
+    """What the meter measures: the engine."""
 
-    @property
-    def rows_copied(self) -> int: ...
-    @property
-    def keys_reconciled(self) -> int: ...
-    @property
-    def rows_verified(self) -> int: ...
-    @property
-    def rows_changed_by_conversion(self) -> int | None: ...
-    @property
-    def pending_keys(self) -> int: ...
-    @property
-    def chunk_rows(self) -> int: ...
-    @property
-    def chunk_ms(self) -> float: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def tail_lag_s(self) -> float | None: ...
-    @property
-    def throttled_by(self) -> str | None: ...
-    @property
-    def pace(self) -> Pace: ...
-    @property
-    def commit_ms(self) -> float | None: ...
-    @property
-    def baseline_ms(self) -> float | None: ...
+    def gauges(self) -> Gauges:
+        """Read now."""
 
 
 class Meter:
@@ -102,13 +78,14 @@ class Meter:
         if self._phase is None or (not at_once and now - self._told_at < STATUS_EVERY_S):
             return
         self._told_at = now
-        self._reporter.status(self._status(self._phase, now))
-        self._tell_of_throttling()
+        status = self._status(self._phase, now)
+        self._reporter.status(status)
+        self._tell_of_throttling(status.throttled_by)
 
     def _status(self, phase: Phase, now: float) -> Status:
-        engine = self._engine
-        if engine is None:
+        if self._engine is None:
             return Status(phase=phase, elapsed_s=now - self._began, waiting_for=self._waiting_for)
+        engine = self._engine.gauges()
         # The server's guess of the rows is often too low: never say that more than all was done.
         total = max(self._estimated_rows, engine.rows_copied)
         done = engine.rows_verified if phase == "verify" else engine.rows_copied
@@ -120,9 +97,9 @@ class Meter:
             rows_estimated=total,
             rate_rows_s=self._rate.rate,
             eta_s=self._rate.eta_s(total) if phase in ("copy", "verify") else None,
-            workers=engine.workers,
+            workers=engine.pace.workers,
             chunk_rows=engine.chunk_rows,
-            chunk_ms=engine.chunk_ms,
+            chunk_ms=engine.chunk_s * 1_000,
             pending_keys=engine.pending_keys,
             keys_reconciled=engine.keys_reconciled,
             tail_lag_s=engine.tail_lag_s,
@@ -131,14 +108,13 @@ class Meter:
             throttled_by=engine.throttled_by,
             pace=engine.pace.level if engine.pace.reason else None,
             pace_reason=engine.pace.reason,
-            commit_ms=engine.commit_ms,
-            baseline_ms=engine.baseline_ms,
+            commit_ms=None if engine.commit_s is None else engine.commit_s * 1_000,
+            baseline_ms=None if engine.baseline_s is None or engine.commit_s is None else engine.baseline_s * 1_000,
             waiting_for=self._waiting_for,
             proof_age_s=None if self._verified_at is None else now - self._verified_at,
         )
 
-    def _tell_of_throttling(self) -> None:
-        reason = self._engine.throttled_by if self._engine is not None else None
+    def _tell_of_throttling(self, reason: str | None) -> None:
         if (reason is None) != (self._throttled_by is None):
             self._reporter.event("unthrottled" if reason is None else "throttled", reason=reason or self._throttled_by)
         self._throttled_by = reason
@@ -160,7 +136,7 @@ class Meter:
         if self._phase is not None:
             self._spent_s[self._phase] = self._spent_s.get(self._phase, 0.0) + now - self._phase_began
             self._phase_began = now
-        engine = self._engine
+        engine = self._engine.gauges() if self._engine else None
         return Result(
             outcome=outcome,
             exit_code=exit_code,
