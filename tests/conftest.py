@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -34,6 +35,21 @@ settings.register_profile("osc", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("osc")
 
 EVERYDAY_EXAMPLES = 15
+
+_WHOLE_RUNS = tuple(
+    Path(__file__).parent / name
+    for name in (
+        "cli",
+        "migration",
+        "model/test_mutants_on_servers.py",
+        "sandbox",
+        "throttle",
+        "torture",
+        "types",
+        "verify",
+    )
+)
+"""Where a test runs the whole tool, or sets up much, and takes seconds; where servers part company is told in other folders."""
 
 _named_by_dsn = pytest.StashKey[dict[str, ServerUnderTest]]()
 
@@ -98,7 +114,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out what `@pytest.mark.only` restricts to other servers, and what a named server cannot give."""
     out = {item for item in items if not _belongs(config, item)}
-    if not config.getoption("--full-size"):
+    if not config.getoption("--full-size") and not config.stash[_named_by_dsn]:
         out |= _whose_turn_it_is_not([item for item in items if item not in out])
     if out:
         config.hook.pytest_deselected(items=[item for item in items if item in out])
@@ -131,20 +147,30 @@ def _belongs(config: pytest.Config, item: pytest.Item) -> bool:
 
 
 def _whose_turn_it_is_not(items: Sequence[pytest.Item]) -> set[pytest.Item]:
-    """Of each case of a test that is marked `in_turn`, all but one: the next case is left to the next server."""
-    cases: dict[str, dict[str, list[pytest.Item]]] = {}
+    """What an everyday run leaves to `--full-size`.
+
+    Of each case of a test that is marked `in_turn`, all servers but one; of the other tests of whole runs of the tool, all
+    servers of a flavor but one. The next case is left to the next server.
+    """
+    cases: dict[tuple[str, str | None], dict[str, list[pytest.Item]]] = {}
     for item in items:
-        mark = item.get_closest_marker("in_turn")
-        if mark is None or not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        name = item.callspec.params.get("server_name") if hasattr(item, "callspec") else None
+        if not isinstance(item, pytest.Function) or not isinstance(name, str):
             continue
-        if "reason" not in mark.kwargs:
+        mark = item.get_closest_marker("in_turn")
+        if mark is not None and "reason" not in mark.kwargs:
             raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.in_turn needs a reason")
-        case = item.callspec.id.replace(str(item.callspec.params["server_name"]), "", 1)
-        cases.setdefault(item.nodeid.split("[")[0], {}).setdefault(case, []).append(item)
+        if mark is None and (
+            item.get_closest_marker("everywhere") or not any(map(item.path.is_relative_to, _WHOLE_RUNS))
+        ):
+            continue
+        flavor = None if mark is not None else DISTRIBUTIONS[name].flavor
+        case = f"{item.originalname} {item.callspec.id.replace(name, '', 1)}"
+        cases.setdefault((str(item.path), flavor), {}).setdefault(case, []).append(item)
     return {
         item
-        for of_test in cases.values()
-        for number, on_servers in enumerate(of_test.values())
+        for of_file in cases.values()
+        for number, on_servers in enumerate(of_file.values())
         for item in on_servers
         if item is not on_servers[number % len(on_servers)]
     }

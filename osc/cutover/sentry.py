@@ -36,7 +36,7 @@ from osc.cutover.outcome import Swap, Swapped, unlock
 from osc.errors import OscError
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.sql import qualified
-from osc.state.table import SENTRY_COMMENT
+from osc.state.table import SENTRY_COMMENT, table_comment
 from osc.table.ghost import existing
 from osc.table.key import Key
 from osc.table.names import Names
@@ -198,18 +198,25 @@ class SentryRename(Swap):
         """Make the sentry, and give the ghost the name under which it can be swapped."""
         if self._has_set_up:
             restore_names(connection, self._names)
-        sentry = qualified(self._names.database, self._swap_names.old)
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute(f"create table {sentry} (id int primary key) engine=InnoDB comment='{SENTRY_COMMENT}'")
-            except pymysql.err.OperationalError as error:
-                if error_code(error) != TABLE_EXISTS:
-                    raise
-                raise AttemptFailed(f"{sentry} exists, and the swap needs that name for a moment") from error
-            self._has_set_up = True
-            if self._swap_names.ghost != self._names.ghost:
-                ghost, new = (qualified(self._names.database, n) for n in (self._names.ghost, self._swap_names.ghost))
+        if table_comment(connection, self._names.database, self._swap_names.old) == SENTRY_COMMENT:
+            # Made for an attempt whose connection broke before it heard of that.
+            restore_names(connection, self._names)
+        self._make_sentry(connection)
+        self._has_set_up = True
+        if self._swap_names.ghost != self._names.ghost:
+            ghost, new = (qualified(self._names.database, n) for n in (self._names.ghost, self._swap_names.ghost))
+            with connection.cursor() as cursor:
                 cursor.execute(f"rename table {ghost} to {new}")
+
+    def _make_sentry(self, connection: Conn) -> None:
+        sentry = qualified(self._names.database, self._swap_names.old)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"create table {sentry} (id int primary key) engine=InnoDB comment='{SENTRY_COMMENT}'")
+        except pymysql.err.OperationalError as error:
+            if error_code(error) != TABLE_EXISTS:
+                raise
+            raise AttemptFailed(f"{sentry} exists, and the swap needs that name for a moment") from error
 
     def _put_names_right(self) -> None:
         """Lasting names for the old table after a swap, the ghost's own name, its key and no sentry after none.

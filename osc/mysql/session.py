@@ -363,6 +363,9 @@ def error_code(error: BaseException) -> int:
 def error_text(error: BaseException) -> str:
     """The error as the server's own tools print it: number and message."""
     if isinstance(error, pymysql.err.MySQLError) and len(error.args) >= 2:
+        if not error.args[0] and not error.args[1]:
+            # What the driver says of a session that it has closed itself.
+            return "the connection is closed"
         return f"{error.args[1]} (error {error.args[0]})"
     return str(error) or type(error).__name__
 

@@ -9,6 +9,8 @@ from osc.sandbox.workload import Workload
 from tests.migration.migrating import Run, migrate
 from tests.servers import ServerUnderTest
 
+pytestmark = pytest.mark.everywhere
+
 ROWS, FULL_ROWS = 6_000, 300_000
 IN_A_ROW, FULL_IN_A_ROW = 2, 20
 

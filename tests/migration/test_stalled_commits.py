@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from osc.sandbox.distributions import DISTRIBUTIONS
 from tests.conftest import StartServer
 from tests.migration.migrating import migrating
 from tests.migration.tables import contents, make_table
 from tests.servers import ServerUnderTest
+
+pytestmark = pytest.mark.everywhere
 
 ALTER = "add column z int not null default 7"
 STALL_MS = 3_000

@@ -27,12 +27,11 @@ def test_what_an_earlier_run_left_to_go_on_with_does_not_block(server: ServerUnd
     assert "osc cleanup" in findings["earlier-run"].fix
 
 
-def test_a_state_table_without_a_ghost_blocks_until_it_may_go(server: ServerUnderTest, database: str) -> None:
+def test_a_state_table_without_a_ghost_is_dropped_at_the_start(server: ServerUnderTest, database: str) -> None:
     server.execute(TABLE, STATE, database=database)
-    finding = look(server, database)["left-over-state"]
-    assert finding.is_blocking
-    assert f"osc cleanup --database {database} --table t" in finding.fix
-    assert look(server, database, room=RoomMaking(drops_ghost=True))["left-over-state"].level == "note"
+    findings = look(server, database)
+    assert blocking_codes(findings) == set()
+    assert "dropped at the start" in findings["left-over-state"].detail
 
 
 @pytest.mark.parametrize("statement", [GHOST, "create table _t_ghc (id int)", "create view _t_gho as select 1"])

@@ -84,13 +84,14 @@ def _ghost_and_state(connection: Conn, names: Names, taken: dict[str, str], room
                     f"{cleanup}   # to start afresh instead",
                 )
             ]
-        return _unless(
-            room.drops_ghost,
-            "left-over-state",
-            f"an earlier run left {listed}",
-            "It has no ghost any more, so there is nothing to go on with.",
-            cleanup,
-        )
+        # A run whose connection broke between making the two can drop neither.
+        return [
+            note(
+                "left-over-state",
+                f"an earlier run left {listed}",
+                "It has no ghost, so there is nothing to go on with. It is dropped at the start.",
+            )
+        ]
     if names.state in taken and _is_live_changelog(connection, names):
         return [
             blocking(
