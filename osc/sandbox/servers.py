@@ -287,8 +287,15 @@ class LocalServer:
         command += [f"--{key}={value}" if value else f"--{key}" for key, value in {**fixed, **self._options}.items()]
         with self.error_log.open("ab") as log:
             # A session of its own: Ctrl-C at the terminal is for the program that runs the server, not for the server.
+            # Python ignores SIGXFSZ, and so shall the server: a file that may not grow is an error of one statement.
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                start_new_session=True,
+                restore_signals=False,
             )
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from osc.sandbox.workload import Workload
 from tests.conftest import StartServer
-from tests.migration.migrating import migrate
-from tests.migration.tables import make_table
+from tests.migration.encrypting import encrypting_server
+from tests.migration.migrating import migrate, postponed
+from tests.migration.tables import contents, make_table
 from tests.servers import ServerUnderTest
 from tests.types.comparing import compare_exactly
 
@@ -107,6 +109,28 @@ def test_a_migration_under_writes_on_mysql_with(start_server: StartServer, setti
 @pytest.mark.parametrize("settings", MARIADB)
 def test_a_migration_under_writes_on_mariadb_with(start_server: StartServer, settings: str) -> None:
     migrate_under_writes(start_server(MARIADB[settings]))
+
+
+@pytest.mark.everyday("mysql-9.7", "mariadb-10.11", reason="one of each flavor: both send what they have decrypted")
+def test_encrypted_binlogs_are_followed(server_name: str, tmp_path: Path) -> None:
+    with encrypting_server(server_name, tmp_path) as server, server.fresh_database() as database:
+        make_table(server, database, 100)
+        with postponed(server, database, ALTER, tmp_path) as (running, let_go):
+            server.execute(
+                "update t set s = 'changed' where id = 1",
+                "delete from t where id = 2",
+                "flush binary logs",
+                "insert into t (k, s) values (1, 'written last')",
+                database=database,
+            )
+            let_go()
+            run = running.end()
+        assert run.exit_code == 0, str(run)
+        assert contents(server, database, what="id, k, s") == contents(server, database, "_t_del")
+        # What was written is in the binlog, and cannot be read in its files.
+        files = list(server.process.data_directory.glob("binlog.0*"))
+        assert len(files) == 2
+        assert not any(b"written last" in file.read_bytes() for file in files)
 
 
 @pytest.mark.only("mysql", reason="MariaDB has super_read_only from 12 on only")
