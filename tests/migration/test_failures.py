@@ -202,7 +202,7 @@ def test_a_full_disk_ends_the_run_with_the_original_intact(server_name: str, sta
     # Files that may not grow beyond a limit are full like a disk, and need neither a mount nor root. It is for all files,
     # so those of the logs are kept below it. Rows of one page: MariaDB dies of a blob that it cannot roll back.
     limit, unlimited = 34 << 20, resource.RLIM_INFINITY
-    wide = ("t", "add z varchar(8000) character set ascii not null default (repeat('x', 7000))", "--chunk-size", "100")
+    wide = ("t", "add z varchar(8000) character set ascii not null default (repeat('x', 7000))", "--chunk-size", "500")
     redo_log = "innodb_log_file_size" if server_name.startswith("mariadb") else "innodb_redo_log_capacity"
     server = start_server({redo_log: "16M", "max_binlog_size": "4M"})
     with server.fresh_database() as database:
