@@ -6,6 +6,7 @@ TEST_ARGS ?=
 TEST_WORKERS ?= 2
 BENCH_ARGS ?=
 DURATION ?= 10m
+WHAT ?= torture
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +20,7 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  DEMO_ARGS, TEST_ARGS and BENCH_ARGS are passed on, as in: make test TEST_ARGS='-k swap -x'"
+	@echo "  make torture WHAT=model DURATION=8h plays interleavings of the model, WHAT=types migrates random tables"
 	@echo "  TEST_WORKERS=N runs the tests in N processes, each with servers of its own (default: $(TEST_WORKERS))"
 
 setup: $(STAMP) ## make .venv with everything locked, and .venv/bin/osc
@@ -48,8 +50,8 @@ servers: setup ## fetch the servers that the tests run on
 test: servers ## all tests, on all servers (or on one that is there already: OSC_TEST_DSN=mysql://...)
 	$(BIN)/pytest --numprocesses $(TEST_WORKERS) $(TEST_ARGS)
 
-torture: servers ## random migrations under random faults: DURATION=60m SERVERS=mysql-9.7,mariadb-11.8 SEED=1
-	$(BIN)/python -m tests.torture --duration $(DURATION) $(if $(SERVERS),--servers $(SERVERS)) $(if $(SEED),--seed $(SEED))
+torture: servers ## random faults for hours: DURATION=8h SERVERS=mysql-9.7,mariadb-11.8 SEED=1
+	$(BIN)/python -m tests.$(WHAT) --duration $(DURATION) $(if $(SERVERS),--servers $(SERVERS)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check

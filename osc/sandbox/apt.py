@@ -24,7 +24,7 @@ _ROLLING = frozenset({"oldoldstable", "oldstable", "stable", "testing", "unstabl
 _FETCH_TIMEOUT_S = 1200
 
 
-def run(command: Sequence[str], doing: str, timeout_s: float = _FETCH_TIMEOUT_S) -> str:
+def run(command: Sequence[str], doing: str, timeout_s: float = _FETCH_TIMEOUT_S, folder: Path | None = None) -> str:
     """What the command printed. Raises SandboxError with the end of its output when it fails."""
     env = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
@@ -35,6 +35,7 @@ def run(command: Sequence[str], doing: str, timeout_s: float = _FETCH_TIMEOUT_S)
             text=True,
             env=env,
             timeout=timeout_s,
+            cwd=folder,
             check=False,
         )
     except FileNotFoundError:
@@ -167,6 +168,15 @@ class PrivateApt:
         command = ["apt-get", *self._options(), "install", "--yes", "--download-only", *packages]
         run(command, f"Downloading {', '.join(packages)} from Debian {self.suite}")
         return sorted((self.folder / "archives").glob("*.deb"))
+
+    def download_alone(self, package: str) -> Path:
+        """Fetch the package without what it needs. Returns the archive. Raises SandboxError."""
+        into = self.folder / "alone"
+        into.mkdir()
+        command = ["apt-get", *self._options(), "download", package]
+        run(command, f"Downloading {package} from Debian {self.suite}", folder=into)
+        [archive] = into.glob("*.deb")
+        return archive
 
     def _options(self) -> list[str]:
         at = self.folder

@@ -25,6 +25,8 @@ class Distribution:
     """Debian suites that carry the series, the first to be tried first."""
     download_mib: int
     """About what a download costs, libraries included."""
+    plugin_package: str | None = None
+    """A package with more plugins than the server's own has; it would bring a service along, so it is never installed."""
 
     @property
     def daemon(self) -> str:
@@ -44,8 +46,8 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     one.name: one
     for one in (
         Distribution("mysql-9.7", "mysql", "9.7", _MYSQL, ("unstable",), 66),
-        Distribution("mariadb-10.11", "mariadb", "10.11", _MARIADB, ("bookworm",), 18),
-        Distribution("mariadb-11.8", "mariadb", "11.8", _MARIADB, ("unstable", "trixie"), 18),
+        Distribution("mariadb-10.11", "mariadb", "10.11", _MARIADB, ("bookworm",), 18, "mariadb-server"),
+        Distribution("mariadb-11.8", "mariadb", "11.8", _MARIADB, ("unstable", "trixie"), 18, "mariadb-server"),
     )
 }
 

@@ -103,6 +103,24 @@ def ensure(name: str, say: Say = lambda _: None) -> Installed:
     return found
 
 
+def plugin_folder(name: str, say: Say = lambda _: None) -> Path:
+    """The folder of the plugins that are in a package of their own, for `plugin-dir`; fetched first if it is not there.
+
+    Raises SandboxError when the distribution has no such package, or it cannot be had on this machine.
+    """
+    wanted = distribution(name)
+    if wanted.plugin_package is None:
+        raise SandboxError(f"{wanted.name} has no package with more plugins.")
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    final = cache / f"{wanted.name}-plugins"
+    with _locked(cache / f"{wanted.name}-plugins.lock"):
+        if not final.exists():
+            with tempfile.TemporaryDirectory(prefix=f"{wanted.name}-plugins-", dir=cache) as temporary:
+                _unpack_plugins(wanted, wanted.plugin_package, Path(temporary), say).rename(final)
+    return final
+
+
 def quickest() -> str:
     """The name of the server that is ready soonest: one that is there, else the one with the least to fetch."""
     for name in server_names():
@@ -182,17 +200,37 @@ def _get(wanted: Distribution, temporary: Path, say: Say) -> tuple[Path, str]:
 
 def _download(wanted: Distribution, suite: str, mirrors: list[str], temporary: Path, say: Say) -> Path:
     say(f"{wanted.name}: downloading about {wanted.download_mib} MiB from Debian {suite}")
-    private = apt.PrivateApt(temporary / f"apt-{suite}", suite)
-    private.prepare(mirrors)
-    candidate = private.candidate(wanted.packages[0])
-    if not _of_series(candidate, wanted):
-        raise SandboxError(f"Debian {suite} has {wanted.packages[0]} {candidate or 'not at all'}, not {wanted.series}.")
+    private = _private_apt(wanted, suite, mirrors, temporary)
     archives = private.download(wanted.packages)
     root = temporary / "done" / "root"
     say(f"{wanted.name}: unpacking {len(archives)} packages")
     apt.unpack(archives, root)
     apt.drop_extras(root)
     return root
+
+
+def _private_apt(wanted: Distribution, suite: str, mirrors: list[str], temporary: Path) -> apt.PrivateApt:
+    """An apt that knows the suite. Raises SandboxError when that does not have the series."""
+    private = apt.PrivateApt(temporary / f"apt-{suite}", suite)
+    private.prepare(mirrors)
+    candidate = private.candidate(wanted.packages[0])
+    if not _of_series(candidate, wanted):
+        raise SandboxError(f"Debian {suite} has {wanted.packages[0]} {candidate or 'not at all'}, not {wanted.series}.")
+    return private
+
+
+def _unpack_plugins(wanted: Distribution, package: str, temporary: Path, say: Say) -> Path:
+    """Unpack the package, without what it needs, below `temporary`. Returns the folder of its plugins."""
+    problems: list[str] = []
+    for suite in wanted.suites:
+        try:
+            private = _private_apt(wanted, suite, apt.debian_mirrors(), temporary)
+            say(f"{wanted.name}: downloading its plugins from Debian {suite}")
+            apt.unpack([private.download_alone(package)], temporary / "root")
+            return temporary / "root/usr/lib/mysql/plugin"
+        except SandboxError as error:
+            problems.append(error.message)
+    raise SandboxError("\n".join([f"The plugins of {wanted.name} could not be fetched.", *problems]))
 
 
 def _on_machine(wanted: Distribution) -> bool:

@@ -32,6 +32,10 @@ __all__ = ["LocalServer", "default_options", "open_root_over_tcp", "quickest", "
 _START_DEADLINE_S = 90.0
 _STOP_DEADLINE_S = 60.0
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
+_PAUSE_S = 0.5
+_LINES_OF_A_FAILED_START = 100  # a crash takes many, and its reason comes first
+_PORTS = range(10_000, 32_768)
+"""Below those that the kernel gives to clients, one of which could get a server's port while that restarts."""
 
 _COMMON: dict[str, str] = {
     "bind-address": "127.0.0.1",
@@ -177,7 +181,7 @@ class LocalServer:
         if first:
             self._folder = self._make_folder()
         try:
-            self._start_on_a_free_port()
+            self._start_on_a_free_port(first)
             if first:
                 with contextlib.closing(self.admin()) as admin:
                     open_root_over_tcp(admin, self.password)
@@ -254,22 +258,28 @@ class LocalServer:
         self.client_file.touch(mode=0o600)
         self.client_file.write_text("\n".join(lines) + "\n")
 
-    def _start_on_a_free_port(self) -> None:
-        for attempt in (1, 2, 3):
-            if not self.port or (attempt > 1 and not self._port_is_fixed):
+    def _start_on_a_free_port(self, first: bool) -> None:
+        """`first`: nobody knows its port yet, so another will do when somebody takes that one in between."""
+        tries = 3
+        while True:
+            if not self.port or (first and tries < 3 and not self._port_is_fixed):
                 self.port = _free_port()
             already_logged = self.error_log.stat().st_size if self.error_log.exists() else 0
-            self._process = self._launch()
-            if self._answers(self._process):
+            process = self._process = self._launch()
+            if self._answers(process):
                 return
+            was_killed = (process.poll() or 0) < 0
             self.kill()
-            with contextlib.suppress(FileNotFoundError), self.error_log.open("rb") as log:
+            tries -= 1
+            with self.error_log.open("rb") as log:
                 log.seek(already_logged)
-                # Somebody else took the port between our looking for one and the server's binding it.
-                if b"ddress already in use" in log.read() and not self._port_is_fixed:
-                    continue
-            break
-        raise SandboxError(f"The {self.name} server on port {self.port} did not start:\n{self.log_tail()}")
+                said = log.read()
+            is_taken = b"ddress already in use" in said and not (first and self._port_is_fixed)
+            # A server may crash in its recovery from a crash, and recover when it is started again, as a supervisor would.
+            if not tries or not (is_taken or was_killed):
+                lines = said.decode(errors="replace").splitlines()[-_LINES_OF_A_FAILED_START:]
+                raise SandboxError("\n".join([f"The {self.name} server on port {self.port} did not start:", *lines]))
+            time.sleep(_PAUSE_S)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         folder = self.folder
@@ -287,8 +297,15 @@ class LocalServer:
         command += [f"--{key}={value}" if value else f"--{key}" for key, value in {**fixed, **self._options}.items()]
         with self.error_log.open("ab") as log:
             # A session of its own: Ctrl-C at the terminal is for the program that runs the server, not for the server.
+            # Python ignores SIGXFSZ, and so shall the server: a file that may not grow is an error of one statement.
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                start_new_session=True,
+                restore_signals=False,
             )
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
@@ -309,7 +326,9 @@ class LocalServer:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise SandboxError("No port is free for a server.")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from osc.mysql.grants import escaped
 from osc.sandbox.orders import CORE_COLUMNS
 from osc.sandbox.workload import Workload
-from tests.migration.migrating import copying_up_to, migrate, migrating, tables_of
+from tests.migration.migrating import copying_up_to, migrate, migrating, postponed, tables_of
 from tests.migration.tables import contents, make_table
 from tests.servers import ServerUnderTest
 
@@ -152,6 +153,25 @@ def test_the_old_table_is_kept_dropped_or_given_a_timestamp_as_asked(server: Ser
     dropped = migrate(server, database, "t", "add column c int", "--initially-drop-old-table", "--ok-to-drop-table")
     assert (dropped.exit_code, dropped.finished["old_table"]) == (0, None), str(dropped)
     assert tables_of(server, database) == {"t", old}
+
+
+@pytest.mark.everyday("mysql-9.7", reason="what becomes of the server's refusal differs on none")
+def test_an_old_table_that_cannot_be_dropped_is_told_of_and_the_swap_stands(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 10)
+    user = f"'{server.migrator.user}'@'%'"
+    with postponed(server, database, ALTER, tmp_path, "--ok-to-drop-table") as (running, let_go):
+        server.execute(
+            *(f"grant drop on `{database}`.{table} to {user}" for table in ("t", "_t_gho", "_t_ghc")),
+            f"revoke drop on `{escaped(database)}`.* from {user}",
+        )
+        let_go()
+        run = running.end()
+    assert (run.exit_code, run.outcome, run.finished["old_table"]) == (0, "swapped", "_t_del"), str(run)
+    [warning] = [str(event["text"]) for event in run.of("warning")]
+    assert f"`{database}`.`_t_del` could not be dropped: DROP command denied" in warning
+    assert tables_of(server, database) == {"t", "_t_del"}
 
 
 def test_a_second_engine_on_the_same_table_is_refused(server: ServerUnderTest, database: str, tmp_path: Path) -> None:

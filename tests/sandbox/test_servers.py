@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pymysql
@@ -50,6 +51,22 @@ def test_a_committed_row_outlives_a_crash(start_server: StartServer) -> None:
     assert not server.process.running
     server.process.start()
     assert server.query("SELECT id FROM d.t") == ((7,),)
+
+
+@pytest.mark.everyday("mariadb-10.11", reason="the same script stands before each server")
+def test_a_server_that_crashes_in_its_recovery_is_started_again_on_its_port(server_name: str, tmp_path: Path) -> None:
+    with LocalServer(server_name) as server:
+        port, real = server.port, server.installed.bin / "mysqld"
+        server.kill()
+        once = tmp_path / "bin/mysqld"
+        once.parent.mkdir()
+        crash = f"[ -e {tmp_path}/crashed ] || {{ touch {tmp_path}/crashed; kill -SEGV $$; }}"
+        once.write_text(f'#!/bin/sh\n{crash}\nexec {real} "$@"\n')
+        once.chmod(0o755)
+        server.installed = replace(server.installed, folder=tmp_path)
+        server.start()
+        assert (tmp_path / "crashed").exists()
+        assert (server.running, server.port) == (True, port)
 
 
 def test_options_override_the_defaults_also_after_a_restart(start_server: StartServer) -> None:

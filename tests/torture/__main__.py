@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import sys
 import time
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import click
 
 from osc.sandbox.distributions import server_names
 from osc.sandbox.servers import LocalServer
+from tests.duration import seconds_of
 from tests.servers import ServerUnderTest, of_local
 from tests.torture.plan import plan_round
 from tests.torture.report import Report
@@ -22,22 +22,17 @@ from tests.torture.rounds import Played, play
 ROWS, MOST_FAULTS = 16_000, 8
 
 
-def seconds_of(duration: str) -> float:
-    """`90`, `90s`, `15m` or `2h` in seconds. Raises BadParameter."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", duration.strip())
-    if match is None:
-        raise click.BadParameter(f"{duration!r} is no duration: say 90s, 15m or 2h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
 @click.command()
 @click.option("--duration", default="10m", help="How long new rounds are begun: 90s, 15m, 2h.", show_default=True)
 @click.option("--servers", default=",".join(server_names()), help="On which, by name.", show_default=True)
 @click.option("--seed", type=int, help="Of an earlier run, to have its rounds again.")
 @click.option("--first-round", type=int, default=1, help="Where to begin in the seed's rounds.", show_default=True)
 @click.option("--rows", type=int, default=ROWS, help="At most, in a table.", show_default=True)
+@click.option("--faults", type=int, default=MOST_FAULTS, help="At most, in a round.", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the report and the logs.")
-def main(duration: str, servers: str, seed: int | None, first_round: int, rows: int, output: Path | None) -> None:
+def main(
+    duration: str, servers: str, seed: int | None, first_round: int, rows: int, faults: int, output: Path | None
+) -> None:
     """Disturb migrations under writers in every way, and compare each table with what was committed.
 
     Ends with 1 when anything was found.
@@ -53,14 +48,14 @@ def main(duration: str, servers: str, seed: int | None, first_round: int, rows: 
     with ExitStack() as stack:
         running: dict[str, ServerUnderTest] = {}
         number = first_round
-        while time.monotonic() < until:
+        while time.monotonic() < until or not rounds:
             name = names[(number - 1) % len(names)]
             if name not in running:
                 running[name] = of_local(stack.enter_context(LocalServer(name)))
-            rounds.append(play(plan_round(seed, number, name, rows, MOST_FAULTS), running[name], folder))
+            rounds.append(play(plan_round(seed, number, name, rows, faults), running[name], folder))
             _say(rounds[-1])
             # After every round: a run that is stopped half-way has its report as well.
-            report = Report(seed, names, time.monotonic() - started, rounds)
+            report = Report(seed, names, time.monotonic() - started, rounds, rows, faults)
             report.write(folder)
             number += 1
     click.echo(report.markdown())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from osc.progress.report import PHASES
-from tests.torture.plan import FaultKind
+from tests.torture.plan import FaultKind, Round
 from tests.torture.rounds import Played
 
 
@@ -22,11 +22,18 @@ class Report:
     servers: tuple[str, ...]
     seconds: float
     rounds: Sequence[Played]
+    most_rows: int
+    most_faults: int
+
+    def again(self, planned: Round) -> str:
+        """The command that plays this round again, alone."""
+        which = f"--seed {self.seed} --first-round {planned.number} --servers {planned.server}"
+        return f"python -m tests.torture {which} --rows {self.most_rows} --faults {self.most_faults} --duration 0"
 
     @property
     def findings(self) -> list[str]:
         return [
-            f"round {played.round.number} ({played.round}): {each}"
+            f"round {played.round.number} ({played.round}): {each}; again: {self.again(played.round)}"
             for played in self.rounds
             for each in played.findings
         ]

@@ -20,7 +20,7 @@ def test_nothing_is_lost_whatever_goes_wrong(start_server: StartServer, tmp_path
     rows, faults = (FULL_ROWS, FULL_FAULTS) if is_full_size else (ROWS, FAULTS)
     rounds = range(1, (FULL_ROUNDS if is_full_size else ROUNDS) + 1)
     played = [play(plan_round(SEED, number, server.name, rows, faults), server, tmp_path) for number in rounds]
-    report = Report(SEED, (server.name,), sum(each.seconds for each in played), played)
+    report = Report(SEED, (server.name,), sum(each.seconds for each in played), played, rows, faults)
     assert not report.findings, report.markdown()
     assert all(each.hits for each in played), report.markdown()
 

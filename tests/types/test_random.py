@@ -1,141 +1,61 @@
-"""Random tables under random changes, altered online: always what a direct `ALTER` would have made of the same rows."""
+"""Random tables under random changes become what a direct `ALTER` makes of them; a failure can be had again by a script."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections import Counter
-from contextlib import closing
+import os
+import secrets
+import subprocess
+import sys
 from pathlib import Path
 
-import pymysql
-from hypothesis import HealthCheck, Phase, given, note, settings
+import pytest
+from hypothesis import Phase
 
-from osc.control.stop import StopRequest
-from osc.migration import migrate
-from osc.mysql.session import Sessions
-from osc.options import MigrationOptions
-from osc.progress.report import JsonValue, Result, Status
+from osc.sandbox.provision import bin_folder
 from tests.conftest import EVERYDAY_EXAMPLES
 from tests.servers import ServerUnderTest
-from tests.types.catalogue import kinds
-from tests.types.comparing import compare_exactly
-from tests.types.scenarios import LOOSE, Scenario, scenarios
-
-
-class Conductor:
-    """Lets the changes happen while the migration is at work: a third of them before the copy, the others behind it.
-
-    The swap waits, by its flag file, until the last of them is committed.
-    """
-
-    def __init__(self, server: ServerUnderTest, database: str, changes: tuple[str, ...], flag: Path) -> None:
-        self._flag = flag
-        self._server, self._database, self._changes = server, database, changes
-        self._reached = {"prepare": threading.Event(), "copy": threading.Event(), "ready": threading.Event()}
-        self._ended = threading.Event()
-        self.thread = threading.Thread(target=self._write, name="changes")
-        flag.touch()
-
-    def _write(self) -> None:
-        third = len(self._changes) // 3
-        parts = (self._changes[:third], self._changes[third : 2 * third], self._changes[2 * third :])
-        try:
-            with closing(self._server.admin(self._database)) as connection, connection.cursor() as cursor:
-                cursor.execute(LOOSE)
-                for event, part in zip(self._reached.values(), parts, strict=True):
-                    event.wait(60)
-                    for statement in part:
-                        # Its key may be taken by now, or its row's new value be refused: then nothing changes.
-                        with contextlib.suppress(pymysql.err.MySQLError):
-                            cursor.execute(statement)
-        finally:
-            self._flag.unlink()
-
-    def event(self, name: str, **fields: JsonValue) -> None:
-        if name == "phase" and (reached := self._reached.get(str(fields["phase"]))):
-            reached.set()
-
-    def status(self, status: Status) -> None: ...
-
-    def warning(self, text: str) -> None: ...
-
-    def finished(self, result: Result) -> None: ...
-
-    def close(self) -> None:
-        """The migration is over: whatever changes are left happen now."""
-        for reached in self._reached.values():
-            reached.set()
-        self.thread.join()
-
-
-def run(server: ServerUnderTest, database: str, scenario: Scenario, flag: Path) -> Result:
-    """The scenario's changes and its migration side by side."""
-    options = MigrationOptions(
-        database=database, table="t", alter=scenario.alter, chunk_size=scenario.chunk_rows, postpone_flag_file=flag
-    )
-    conductor = Conductor(server, database, scenario.changes, flag)
-    conductor.thread.start()
-    try:
-        return migrate(Sessions(server.migrator), None, options, conductor, None, StopRequest())
-    finally:
-        conductor.close()
-
-
-def check(server: ServerUnderTest, database: str, scenario: Scenario, flag: Path) -> str:
-    """Run it, and compare with a direct `ALTER` of the rows that there were in the end. What came of it."""
-    server.execute("drop table if exists t, expected, _t_del, _t_gho, _t_ghs", database=database)
-    try:
-        server.execute(LOOSE, *scenario.create, *scenario.rows, database=database)
-    except pymysql.err.MySQLError as error:
-        return f"the server does not take this table: {error}"
-    result = run(server, database, scenario, flag)
-    if "has a TIMESTAMP, and what the ALTER does to other columns depends on the time zone" in (result.error or ""):
-        return "one of the documented limits"
-    if result.outcome != "swapped":
-        # Then a direct ALTER must be refused as well.
-        server.execute("rename table t to _t_del", database=database)
-    refusal = refused_directly(server, database, scenario)
-    swapped = result.outcome == "swapped"
-    assert swapped == (refusal is None), f"a direct ALTER: {refusal or 'succeeds'}; osc: {result.error or 'succeeds'}"
-    if not swapped:
-        return f"refused, as by a direct ALTER: {refusal}"
-    with closing(server.admin(database)) as connection:
-        verdict = compare_exactly(connection, database, "expected", "t")
-    assert verdict.equal, str(verdict)
-    return "swapped"
-
-
-def refused_directly(server: ServerUnderTest, database: str, scenario: Scenario) -> str | None:
-    """Make `expected` of the old table by a direct `ALTER`; why the server does not want it, None when it does."""
-    try:
-        server.execute(*scenario.copied_directly, database=database)
-    except pymysql.err.MySQLError as error:
-        return str(error)
-    return None
+from tests.types.exploring import Exploration
+from tests.types.scenarios import Scenario
 
 
 def test_whatever_the_table_it_becomes_what_a_direct_alter_makes_of_it(
     server: ServerUnderTest, database: str, tmp_path: Path, examples: int
 ) -> None:
-    came_of_it: Counter[str] = Counter()
-
-    @settings(
-        max_examples=examples,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        # Making a failure smaller takes minutes, which a long run has.
-        phases=[Phase.generate, *([Phase.shrink] if examples > EVERYDAY_EXAMPLES else [])],
-        report_multiple_bugs=False,
-        print_blob=True,
-    )
-    @given(scenarios(kinds(server), server.is_mariadb))
-    def explore(scenario: Scenario) -> None:
-        try:
-            came_of_it[check(server, database, scenario, tmp_path / "postpone")] += 1
-        except BaseException:
-            note(scenario.script())
-            raise
-
-    explore()
+    exploration = Exploration(server, database, tmp_path / "postpone")
+    # Making a failure smaller takes minutes, which a long run has.
+    exploration.explore(examples, [Phase.generate, *([Phase.shrink] if examples > EVERYDAY_EXAMPLES else [])])
     # Or the tables are so odd that nothing is tried any more.
-    assert came_of_it["swapped"] * 2 >= came_of_it.total(), came_of_it.most_common(10)
+    tried = exploration.came_of_it
+    assert tried["swapped"] * 2 >= tried.total(), tried.most_common(10)
+
+
+@pytest.mark.everyday("mariadb-10.11", reason="the script is the same for all")
+def test_the_script_of_a_failure_does_the_same_with_the_command_and_a_client(
+    server: ServerUnderTest, server_name: str, tmp_path: Path
+) -> None:
+    scenario = Scenario(
+        create=("create table t (id int primary key, `it's` varchar(20) character set latin1)",),
+        rows=("insert into t values (1, 'ä'), (2, 'b'), (3, null)",),
+        base_columns=("id", "it's"),
+        alter="modify `it's` varchar(30) character set utf8mb4, add column n int not null default 7",
+        changes=("update t set `it's` = 'changed' where id = 2", "insert into t values (4, 'ö')"),
+        chunk_rows=10,
+    )
+    script = tmp_path / "reproduce.sh"
+    script.write_text(scenario.script(), encoding="utf-8")
+    programs = f"{bin_folder(server_name)}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    password = secrets.token_urlsafe(12)
+    server.execute(f"create user script@'%' identified by '{password}'", "grant all on *.* to script@'%'")
+    try:
+        done = subprocess.run(
+            ["bash", str(script), server.host, str(server.port), "script"],
+            env={**os.environ, "PATH": programs, "MYSQL_PWD": password},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.execute("drop user script@'%'", "drop database if exists osc_repro")
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if "\t" in line and line[0].isdigit()]
+    assert rows == 2 * ["1\tä\t7", "2\tchanged\t7", "3\tNULL\t7", "4\tö\t7"], done.stdout + done.stderr
