@@ -40,13 +40,14 @@ def carry_auto_increment(connection: Conn, projection: Projection) -> None:
 def count_on(connection: Conn, ghost_table: str, source_statement: str, ghost_statement: str) -> bool:
     """Let the ghost count on from where the original was by its `SHOW CREATE TABLE`; returns whether that took an `ALTER`.
 
-    The ghost counts past the rows that it gets. It does not know of numbers whose rows are gone again by then.
+    The ghost counts past the rows that it gets. It does not know of numbers whose rows are gone again by then. In place, so
+    that no server takes it for an occasion to rebuild the table under the swap's lock.
     """
     reached = auto_increment_of(source_statement)
     if reached is None or not numbers_rows(ghost_statement) or (auto_increment_of(ghost_statement) or 1) >= reached:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(f"alter table {ghost_table} auto_increment = {reached}")
+        cursor.execute(f"alter table {ghost_table} auto_increment = {reached}, algorithm=inplace")
     return True
 
 
