@@ -11,6 +11,7 @@ WHAT ?= torture
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+BENCH_STAMP := $(VENV)/.set-up-bench
 # For every Python and machine that is supported, hashes of all files of a release, no addresses.
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -58,12 +59,17 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup ## the comparisons; needs time and a quiet machine
+bench: $(BENCH_STAMP) ## the comparisons; needs time and a quiet machine
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-lock: ## write both lock files anew; needs uv
+$(BENCH_STAMP): $(STAMP) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.lock
+	@touch $@
+
+lock: ## write the lock files anew; needs uv
 	uv pip compile $(LOCK) --output-file requirements.lock pyproject.toml
 	uv pip compile $(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+	uv pip compile $(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock pyproject.toml
 
 compose: ## check docker/compose.yaml
 	docker-compose -f docker/compose.yaml config -q

@@ -1,1 +1,1 @@
-"""Comparisons with the server's own ALTER and with peers, each a command: `python -m bench.baseline`."""
+"""Comparisons with the server's own ALTER and with peers: `python -m bench`."""

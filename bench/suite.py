@@ -1,0 +1,128 @@
+"""A whole run of the benchmark: each scenario on a server of its own, contenders in turn, round by round."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bench.contenders import Contender, Programs
+from bench.host import OPTIONS, SETTINGS, Host, started
+from bench.loads import Load
+from bench.measure import Run, Timing, measure
+from bench.report import line
+from bench.results import Cell, Results
+from bench.scenarios import Scenario
+from bench.tables import TABLES
+from osc.sandbox.distributions import distribution
+from osc.sandbox.provision import ensure
+
+Say = Callable[[str], None]
+_SHOWN_VARIABLES = (*OPTIONS, "innodb_log_writer_threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured."""
+
+    preset: str
+    server: str
+    scenarios: tuple[Scenario, ...]
+    settings: tuple[str, ...]
+    """A scenario runs with those of its own that are among them, or with its first."""
+    contenders: tuple[str, ...]
+    """These only; empty is all of each scenario."""
+    rows: int
+    rounds: int
+    timing: Timing
+    programs: Programs
+
+    def problem(self) -> str | None:
+        """Why it cannot be run, for people; None when it can."""
+        if unknown := set(self.settings) - set(SETTINGS):
+            return f"unknown setting {', '.join(sorted(unknown))}; known are {', '.join(SETTINGS)}"
+        try:
+            for name in self.contenders:
+                self.programs.contender(name)
+        except ValueError as error:
+            return str(error)
+        if self.programs.sysbench is None and any(scenario.load != "none" for scenario in self.scenarios):
+            return (
+                "the loads are sysbench's, which is not on the PATH: install it (on Debian and Ubuntu: apt-get install"
+                " sysbench), name it with --sysbench, or choose scenarios without a load (--scenario idle)"
+            )
+        return None
+
+    def cells(self) -> Iterator[tuple[Scenario, str]]:
+        """Each scenario with each setting of the server."""
+        is_mysql = distribution(self.server).flavor == "mysql"
+        for scenario in self.scenarios:
+            # The log writers' setting is MySQL's.
+            own = scenario.settings if is_mysql else ("default",)
+            for setting in [name for name in own if name in self.settings] or own[:1]:
+                yield scenario, setting
+
+    def takes_part(self, scenario: Scenario) -> tuple[str, ...]:
+        """The contenders of a scenario: those it has, or those of them that were asked for.
+
+        Variants that a scenario does not have are added when their kind is in it (`osc:high` where there is `osc`).
+        """
+        if not self.contenders:
+            return scenario.contenders
+        kinds = {name.partition(":")[0] for name in scenario.contenders}
+        return tuple(name for name in self.contenders if name.partition(":")[0] in kinds)
+
+
+def run(plan: Plan, say: Say) -> Results:
+    """Measure everything. Raises SandboxError, LoadFailed, or RuntimeError when rows were lost."""
+    ensure(plan.server, say)
+    load_average = os.getloadavg()[0]
+    cpus = os.cpu_count() or 1
+    if load_average > cpus / 2:
+        say(f"the machine is busy (load average {load_average:.1f} on {cpus} CPUs): do not trust these figures")
+    title, shown, cells = "", {}, []
+    for scenario, setting in plan.cells():
+        table = TABLES[scenario.table]
+        rows = table.rows(max(1, int(plan.rows * scenario.rows_factor)))
+        say(f"{scenario.name}, {setting}: {rows:,} rows, {table.title}; load: {scenario.load}")
+        with started(plan.server, setting, table, rows) as host:
+            title = host.facts.title
+            shown[setting] = {name: value for name in _SHOWN_VARIABLES if (value := host.facts.variable(name))}
+            cells.append(_measure_cell(plan, scenario, setting, host, say))
+    return Results(
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        preset=plan.preset,
+        server=title,
+        machine=platform.machine(),
+        cpus=cpus,
+        load_average=load_average,
+        versions=plan.programs.versions(),
+        server_settings=shown,
+        cells=tuple(cells),
+    )
+
+
+def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, say: Say) -> Cell:
+    found = {name: plan.programs.contender(name) for name in plan.takes_part(scenario)}
+    absent = tuple(name for name, contender in found.items() if contender is None)
+    if absent:
+        say(f"  not on this machine: {', '.join(absent)}")
+    contenders = {name: contender for name, contender in found.items() if contender}
+    load = Load.parse(scenario.load)
+    data_mib = host.data_mib
+    runs: list[Run] = []
+    for number, name, contender in _turns(contenders, plan.rounds * scenario.rounds_factor):
+        runs.append(measure(host, load, name, number, contender, plan.timing, plan.programs.sysbench))
+        say(f"  round {number}, {name}: {line(runs[-1])}")
+    return Cell(scenario.name, setting, scenario.table, host.rows, data_mib, scenario.load, tuple(runs), absent)
+
+
+def _turns(contenders: dict[str, Contender], rounds: int) -> Iterator[tuple[int, str, Contender]]:
+    """All contenders, in turn, round by round; another one begins each round."""
+    names = list(contenders)
+    for number in range(rounds):
+        turn = number % len(names) if names else 0
+        for name in names[turn:] + names[:turn]:
+            yield number + 1, name, contenders[name]
