@@ -62,7 +62,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     parser.add_argument("--limit", type=_positive, metavar="SECONDS", help="the most that a contender may take")
     parser.add_argument("--gh-ost", default=programs.gh_ost, metavar="PATH", help="(default: the one on the PATH)")
     parser.add_argument("--pt-osc", default=programs.pt_osc, metavar="PATH", help="(default: the one on the PATH)")
-    parser.add_argument("--sysbench", default=programs.sysbench, metavar="PATH", help="(default: the one on the PATH)")
+    parser.add_argument("--sysbench", metavar="PATH", help="(default: the one on the PATH, else it is fetched)")
     parser.add_argument("--output", type=Path, default=REPORT, help="folder of the report (default: bench/report)")
     parser.add_argument("--list", action="store_true", help="list the scenarios and end")
     given = parser.parse_args(arguments)
@@ -81,7 +81,8 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
         rows=given.rows or preset.rows,
         rounds=given.rounds or preset.rounds,
         timing=timing,
-        programs=Programs(given.gh_ost, given.pt_osc, given.sysbench),
+        programs=Programs(given.gh_ost, given.pt_osc),
+        sysbench=given.sysbench,
     )
     if problem := plan.problem():
         parser.error(problem)

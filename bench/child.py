@@ -40,6 +40,11 @@ class Ran:
         found = (re.search(pattern, line) for _, line in reversed(self.lines))
         return next((match for match in found if match), None)
 
+    @property
+    def last_line(self) -> str:
+        """The last line that is not empty; an empty text when there is none."""
+        return next((line for _, line in reversed(self.lines) if line.strip()), "")
+
     def tail(self, lines: int = 15) -> str:
         """The end of what it printed, for messages."""
         return "\n".join(line for _, line in self.lines[-lines:])

@@ -63,13 +63,12 @@ class Programs:
 
     gh_ost: str | None = field(default_factory=lambda: shutil.which("gh-ost"))
     pt_osc: str | None = field(default_factory=lambda: shutil.which("pt-online-schema-change"))
-    sysbench: str | None = field(default_factory=lambda: shutil.which("sysbench"))
 
     def versions(self) -> dict[str, str]:
-        """The version of each that is there, and of osc."""
-        programs = {"gh-ost": self.gh_ost, "pt-online-schema-change": self.pt_osc, "sysbench": self.sysbench}
-        found = {name: _version([path, "--version"]) for name, path in programs.items() if path}
-        return {"osc": _version([*_OSC, "--version"]), **found}
+        """The versions of those that are there, and of osc."""
+        programs = {"gh-ost": self.gh_ost, "pt-online-schema-change": self.pt_osc}
+        found = {name: version_of([path]) for name, path in programs.items() if path}
+        return {"osc": version_of(_OSC), **found}
 
     def contender(self, name: str) -> Contender | None:
         """The contender of that name; None when its program is not there. Raises ValueError for an unknown name."""
@@ -89,8 +88,11 @@ class Programs:
 _OSC = (sys.executable, "-m", "osc")
 
 
-def _version(command: Sequence[str]) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def version_of(command: Sequence[str]) -> str:
+    """What a program gives as its version."""
+    done = subprocess.run(
+        [*command, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     found = re.search(r"\d+(\.\d+)+\S*", done.stdout)
     return found[0] if found else done.stdout.strip() or "unknown"
 
@@ -132,7 +134,10 @@ def _gh_ost(program: str, chunk_size: int, host: Host, limit_s: float) -> Outcom
     command += ["--allow-on-master", "--execute", "--initially-drop-ghost-table", "--initially-drop-old-table"]
     socket = Path(host.server.folder, "gh-ost.sock")
     socket.unlink(missing_ok=True)
-    ran = run([*command, f"--serve-socket-file={socket}", "--assume-rbr", "--verbose"], limit_s)
+    command += [f"--serve-socket-file={socket}", "--assume-rbr", "--verbose"]
+    # MariaDB keeps no record of metadata locks unless it is told to.
+    command += ["--skip-metadata-lock-check"] if host.facts.is_mariadb else []
+    ran = run(command, limit_s)
     locking = rf"Locking \S*{TABLE}\S*,"
     told: dict[str, float] = {}
     if found := ran.last(r"Lock & rename duration: ([\d.]+)(µs|ms|s)\b"):
@@ -174,7 +179,7 @@ def _outcome(
     if ran.timed_out:
         problem = "not finished in time"
     elif ran.exit_code:
-        problem = f"exit code {ran.exit_code}:\n{ran.tail()}"
+        problem = f"exit code {ran.exit_code}: {ran.last_line}\n{ran.tail()}"
     elif swap is None:
         swap = (ran.ended - _SWAP_AT_THE_END_S, ran.ended)
     return Outcome(ran.began, ran.ended, problem, phases, swap, told, ran.cpu_s, ran.peak_mib)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from bench.measure import Run
 from bench.results import Cell
@@ -18,15 +19,16 @@ _PANEL_INCHES = (10.0, 2.1)
 def plot(cell: Cell, folder: Path) -> list[Path]:
     """Draw one cell with a load into the folder. Returns the PNG and the SVG."""
     mpl.use("Agg")
-    mpl.rcParams["svg.fonttype"] = "none"  # text stays text
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "osc"})  # text stays text, the same plot the same file
     shown = [run for name in cell.contenders if (run := _typical(cell, name))]
     width, height = _PANEL_INCHES
     figure, panels = plt.subplots(
         len(shown), 1, figsize=(width, height * len(shown) + 0.8), sharex=True, sharey=True, squeeze=False
     )
+    shortest_label_s = 0.07 * max(run.wall_s for run in shown)
     for panel, run in zip(panels[:, 0], shown, strict=True):
-        _draw(panel, run)
-    panels[0, 0].legend(loc="upper right", ncols=3, fontsize="x-small")
+        _draw(panel, run, shortest_label_s)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper right", ncols=3, fontsize="x-small")
     panels[-1, 0].set_xlabel("seconds since the migration began")
     figure.suptitle(f"{cell.scenario}, {cell.setting}: {cell.rows:,} rows, load {cell.load}", fontsize="medium")
     figure.tight_layout()
@@ -43,7 +45,7 @@ def _typical(cell: Cell, contender: str) -> Run | None:
     return runs[len(runs) // 2] if runs else None
 
 
-def _draw(panel: plt.Axes, run: Run) -> None:
+def _draw(panel: Axes, run: Run, shortest_label_s: float) -> None:
     assert run.felt is not None
     points = run.felt.points
     times = [point.at_s for point in points]
@@ -55,7 +57,7 @@ def _draw(panel: plt.Axes, run: Run) -> None:
     ends = [moment for _, moment in run.phases[1:]] + [run.wall_s]
     for (name, begin), end in zip(run.phases, ends, strict=True):
         panel.axvspan(begin, end, color=_COLOURS.get(name, _OTHER), zorder=0, linewidth=0)
-        if end - begin > 0.04 * (times[-1] - times[0]):
+        if end - begin > shortest_label_s:
             panel.text(
                 (begin + end) / 2, 0.97, name, transform=panel.get_xaxis_transform(), ha="center", va="top", size=7
             )

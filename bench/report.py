@@ -50,7 +50,16 @@ def markdown(results: Results, plots: Sequence[str]) -> str:
         lines.append(
             f"Setting `{setting}`: " + ", ".join(f"`{name}={value}`" for name, value in variables.items()) + "."
         )
-    lines += ["", "## Time, in times of osc's", "", *_ratios(results), "", "## Goals", "", *_goals(results)]
+    lines += [
+        "",
+        "## Time, in times of the first contender's",
+        "",
+        *_ratios(results),
+        "",
+        "## Goals",
+        "",
+        *_goals(results),
+    ]
     for cell in results.cells:
         lines += ["", *_cell(cell)]
         stem = f"{cell.scenario}-{cell.setting}.png"
@@ -74,10 +83,12 @@ def _ratios(results: Results) -> list[str]:
 def _ratio(cell: Cell, contender: str) -> str:
     if not cell.of(contender):
         return ""
-    ratio = cell.ratio(contender)
+    wall, ratio = cell.wall_s(contender), cell.ratio(contender)
+    if wall is None:
+        return "not finished"
     if ratio is None:
-        return "not finished" if cell.wall_s(contender) is None else "finished"
-    return f"{ratio:.2f}" if contender != cell.contenders[0] else f"1 ({cell.wall_s(contender):.1f} s)"
+        return f"{wall:.1f} s"
+    return f"{ratio:.2f}" if contender != cell.contenders[0] else f"1 ({wall:.1f} s)"
 
 
 def _goals(results: Results) -> list[str]:

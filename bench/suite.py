@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bench.contenders import Contender, Programs
+from bench.contenders import Contender, Programs, version_of
 from bench.host import OPTIONS, SETTINGS, Host, started
 from bench.loads import Load
 from bench.measure import Run, Timing, measure
 from bench.report import line
 from bench.results import Cell, Results
 from bench.scenarios import Scenario
+from bench.sysbench import ensure_sysbench
 from bench.tables import TABLES
 from osc.sandbox.distributions import distribution
 from osc.sandbox.provision import ensure
@@ -38,21 +40,23 @@ class Plan:
     rounds: int
     timing: Timing
     programs: Programs
+    sysbench: str | None
+    """Its path; None is the one that is found or can be fetched."""
 
     def problem(self) -> str | None:
         """Why it cannot be run, for people; None when it can."""
         if unknown := set(self.settings) - set(SETTINGS):
             return f"unknown setting {', '.join(sorted(unknown))}; known are {', '.join(SETTINGS)}"
+        for path in (self.programs.gh_ost, self.programs.pt_osc, self.sysbench):
+            if path and shutil.which(path) is None:
+                return f"{path} is no program"
         try:
             for name in self.contenders:
                 self.programs.contender(name)
         except ValueError as error:
             return str(error)
-        if self.programs.sysbench is None and any(scenario.load != "none" for scenario in self.scenarios):
-            return (
-                "the loads are sysbench's, which is not on the PATH: install it (on Debian and Ubuntu: apt-get install"
-                " sysbench), name it with --sysbench, or choose scenarios without a load (--scenario idle)"
-            )
+        if not any(self.takes_part(scenario) for scenario in self.scenarios):
+            return f"none of {', '.join(self.contenders)} is in the scenarios"
         return None
 
     def cells(self) -> Iterator[tuple[Scenario, str]]:
@@ -78,6 +82,8 @@ class Plan:
 def run(plan: Plan, say: Say) -> Results:
     """Measure everything. Raises SandboxError, LoadFailed, or RuntimeError when rows were lost."""
     ensure(plan.server, say)
+    has_load = any(scenario.load != "none" for scenario in plan.scenarios)
+    sysbench = (plan.sysbench or ensure_sysbench(say)) if has_load else None
     load_average = os.getloadavg()[0]
     cpus = os.cpu_count() or 1
     if load_average > cpus / 2:
@@ -90,7 +96,7 @@ def run(plan: Plan, say: Say) -> Results:
         with started(plan.server, setting, table, rows) as host:
             title = host.facts.title
             shown[setting] = {name: value for name in _SHOWN_VARIABLES if (value := host.facts.variable(name))}
-            cells.append(_measure_cell(plan, scenario, setting, host, say))
+            cells.append(_measure_cell(plan, scenario, setting, host, sysbench, say))
     return Results(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         preset=plan.preset,
@@ -98,13 +104,13 @@ def run(plan: Plan, say: Say) -> Results:
         machine=platform.machine(),
         cpus=cpus,
         load_average=load_average,
-        versions=plan.programs.versions(),
+        versions=plan.programs.versions() | ({"sysbench": version_of([sysbench])} if sysbench else {}),
         server_settings=shown,
         cells=tuple(cells),
     )
 
 
-def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, say: Say) -> Cell:
+def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, sysbench: str | None, say: Say) -> Cell:
     found = {name: plan.programs.contender(name) for name in plan.takes_part(scenario)}
     absent = tuple(name for name, contender in found.items() if contender is None)
     if absent:
@@ -114,7 +120,7 @@ def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, say:
     data_mib = host.data_mib
     runs: list[Run] = []
     for number, name, contender in _turns(contenders, plan.rounds * scenario.rounds_factor):
-        runs.append(measure(host, load, name, number, contender, plan.timing, plan.programs.sysbench))
+        runs.append(measure(host, load, name, number, contender, plan.timing, sysbench))
         say(f"  round {number}, {name}: {line(runs[-1])}")
     return Cell(scenario.name, setting, scenario.table, host.rows, data_mib, scenario.load, tuple(runs), absent)
 

@@ -15,6 +15,10 @@ local own_options = {
    distribution = {"Which rows: default (sysbench's own), or hot (90% on 0.1% of the keys)", "default"},
 }
 
+-- A sysbench that was unpacked somewhere does not find its own scripts.
+if os.getenv("SYSBENCH_SHARE") then
+   package.path = package.path .. ";" .. os.getenv("SYSBENCH_SHARE") .. "/?.lua"
+end
 require("oltp_write_only")
 for name, option in pairs(own_options) do
    sysbench.cmdline.options[name] = option
