@@ -27,12 +27,15 @@ REPORT = Path(__file__).parent / "report"
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command. Ends with exit code 1 when a benchmark could not be run."""
     plan, output = _parse(arguments)
-    try:
-        results = run(plan, lambda text: print(text, flush=True))
-    except (OscError, LoadFailed, RuntimeError) as error:
-        sys.exit(str(error))
+    report = ""
+    plots: list[Path] = []
     output.mkdir(parents=True, exist_ok=True)
-    report = write(results, output, [path for cell in results.cells for path in _plots(cell, output)])
+    try:
+        for results in run(plan, lambda text: print(text, flush=True)):
+            plots += _plots(results.cells[-1], output)
+            report = write(results, output, plots)
+    except (OscError, LoadFailed) as error:
+        sys.exit(str(error))
     print(f"\n{report}\nwritten to {output}/report.md and report.json")
 
 
@@ -82,6 +85,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
         rounds=given.rounds or preset.rounds,
         timing=timing,
         programs=Programs(given.gh_ost, given.pt_osc),
+        tail=preset.tail and not given.scenario,
         sysbench=given.sysbench,
     )
     if problem := plan.problem():

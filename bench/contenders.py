@@ -26,6 +26,7 @@ from bench.host import Host
 from bench.tables import ALTER, DATABASE, TABLE
 from osc.mysql.session import error_text
 
+NOT_IN_TIME = "not finished in time"
 _SWAP_AT_THE_END_S = 1.0
 """What counts as the swap where a contender does not say when it was."""
 
@@ -177,7 +178,7 @@ def _outcome(
 ) -> Outcome:
     problem = None
     if ran.timed_out:
-        problem = "not finished in time"
+        problem = NOT_IN_TIME
     elif ran.exit_code:
         problem = f"exit code {ran.exit_code}: {ran.last_line}\n{ran.tail()}"
     elif swap is None:
@@ -202,7 +203,7 @@ def _server_itself(algorithm: str, host: Host, limit_s: float) -> Outcome:
         try:
             cursor.execute(f"alter table {TABLE} {ALTER}, algorithm={algorithm}")
         except (pymysql.err.Error, OSError) as error:
-            problem = "not finished in time" if late.is_set() else error_text(error)
+            problem = NOT_IN_TIME if late.is_set() else error_text(error)
         finally:
             timer.cancel()
         ended = time.monotonic()

@@ -28,11 +28,14 @@ class Goal:
     judge: Callable[[Cell, Results], Verdict | None]
 
 
-def verdicts(results: Results) -> Iterator[tuple[Goal, Verdict | None]]:
-    """Every goal with what was measured of it."""
+def verdicts(results: Results) -> Iterator[tuple[str, str, Verdict | None]]:
+    """Of every goal its subject, the goal, and what was measured of it; None where it was not."""
     for goal in GOALS:
         cell = results.cell(goal.scenario, goal.setting)
-        yield goal, goal.judge(cell, results) if cell and cell.of("osc") else None
+        yield goal.subject, goal.goal, goal.judge(cell, results) if cell and cell.of("osc") else None
+    rate = median(one.row_events_per_cpu_s for one in results.tail)
+    verdict = None if rate is None else Verdict(f"{rate:,.0f} a second of processor time", rate >= 100_000)
+    yield "tail", "100,000 row events a second on one core", verdict
 
 
 def _faster(times: float, contender: str = "osc", than: str = "gh-ost") -> Callable[[Cell, Results], Verdict | None]:

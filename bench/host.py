@@ -16,7 +16,6 @@ from osc.mysql.sql import quote
 from osc.sandbox.servers import LocalServer
 
 OPTIONS: Mapping[str, str] = {
-    "innodb_buffer_pool_size": "2G",
     "sync_binlog": "1",
     "innodb_flush_log_at_trx_commit": "1",
 }
@@ -40,11 +39,17 @@ class Host:
         with closing(server.admin()) as admin:
             self.facts: Server = read_server(admin)
         self._make_account()
+        self.fill()
+
+    def fill(self) -> None:
+        """Make the table as it is at the beginning of every run, whatever is there now. Nothing of it is in the binlog."""
         limit = "max_recursive_iterations" if self.facts.is_mariadb else "cte_max_recursion_depth"
         self.execute(
-            table.create(),
+            "set session sql_log_bin = 0",
+            f"drop table if exists {TABLE}",
+            self.table.create(),
             f"set session {limit} = {recursion()}",
-            *table.fills(rows),
+            *self.table.fills(self.rows),
             f"analyze table {TABLE}",
         )
 
@@ -77,16 +82,17 @@ class Host:
         return list(self.server.data_directory.glob("binlog.[0-9]*"))
 
     def settle(self) -> None:
-        """Remove what earlier runs left, and wait until everything that they changed is in the data files."""
+        """Remove what earlier runs left, see that the table is whole, wait until what they changed is in the data files."""
         tables = {str(row[0]) for row in self._rows("show tables")}
-        if TABLE not in tables:
-            raise RuntimeError(f"{TABLE} is gone; there are {', '.join(sorted(tables)) or 'no tables'}")
         self.execute(
             *(f"drop trigger {quote(str(row[0]))}" for row in self._rows("show triggers")),
             *(f"drop table {quote(name)}" for name in sorted(tables - {TABLE})),
-            self.table.delete_appended(self.rows),
-            "flush binary logs",
         )
+        if TABLE in tables:
+            self.execute(self.table.delete_appended(self.rows))
+        if TABLE not in tables or self.count_filled() != self.rows:
+            self.fill()
+        self.execute("flush binary logs")
         latest = max(file.name for file in self._binlogs() if file.suffix[1:].isdigit())
         self.execute(f"purge binary logs to '{latest}'")
         default = self.ask("select @@global.innodb_max_dirty_pages_pct")
@@ -124,7 +130,8 @@ class Host:
 
 
 @contextmanager
-def started(server_name: str, setting: str, table: BenchTable, rows: int) -> Iterator[Host]:
+def started(server_name: str, setting: str, buffer_pool: str, table: BenchTable, rows: int) -> Iterator[Host]:
     """A server of that distribution and setting with the table, gone afterwards."""
-    with LocalServer(server_name, {**OPTIONS, **SETTINGS[setting]}) as server:
+    options = {"innodb_buffer_pool_size": buffer_pool, **OPTIONS, **SETTINGS[setting]}
+    with LocalServer(server_name, options) as server:
         yield Host(server, table, rows)

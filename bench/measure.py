@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.contenders import Contender, Outcome
+import pymysql
+
+from bench.contenders import NOT_IN_TIME, Contender, Outcome
 from bench.host import Host
-from bench.loads import Load, LoadRecords, running
+from bench.loads import Load, LoadFailed, LoadRecords, running
+from osc.mysql.session import error_text
 from osc.sandbox.latency import LatencySummary, percentile
 
 _MOST_POINTS = 300
@@ -69,6 +72,10 @@ class Run:
         return self.problem is None
 
     @property
+    def ran_out_of_time(self) -> bool:
+        return self.problem == NOT_IN_TIME
+
+    @property
     def stall_ms(self) -> float | None:
         """The stall of the swap: as the load saw it, else as the contender tells."""
         return self.felt.stall_ms if self.felt else self.told.get("cut_over_stall_ms")
@@ -86,9 +93,10 @@ class Timing:
 def measure(
     host: Host, load: Load | None, name: str, number: int, contender: Contender, timing: Timing, sysbench: str | None
 ) -> Run:
-    """Let the contender alter the table under the load. Raises RuntimeError when rows are lost, LoadFailed."""
+    """Let the contender alter the table under the load. Rows that are lost, or a load that breaks off, are its problem."""
     host.settle()
     records: LoadRecords | None = None
+    broken_off: str | None = None
     with contextlib.ExitStack() as stack:
         began_load = time.monotonic()
         if load:
@@ -102,13 +110,15 @@ def measure(
         binlog = host.binlog_bytes() - binlog
         if load:
             time.sleep(timing.after_s)
-            records = load_at_work.stop()
-    _check(host, name, records)
+            try:
+                records = load_at_work.stop()
+            except LoadFailed as error:
+                broken_off = str(error)
     return Run(
         contender=name,
         number=number,
         wall_s=outcome.wall_s,
-        problem=outcome.problem,
+        problem=outcome.problem or broken_off or _lost_rows(host, records),
         phases=tuple((phase, moment - outcome.began) for phase, moment in outcome.phases),
         swap_s=None if outcome.swap is None else (outcome.swap[0] - outcome.began, outcome.swap[1] - outcome.began),
         told=outcome.told,
@@ -119,11 +129,16 @@ def measure(
     )
 
 
-def _check(host: Host, name: str, records: LoadRecords | None) -> None:
+def _lost_rows(host: Host, records: LoadRecords | None) -> str | None:
+    """That rows are missing, for people; None when they are all there."""
+    try:
+        found = host.count_filled()
+    except pymysql.err.Error as error:
+        return f"the table cannot be read: {error_text(error)}"
     # A transaction that failed half-way may have left a row deleted, as sysbench goes about it.
-    found = host.count_filled()
-    if found != host.rows and not (records and records.failed_at):
-        raise RuntimeError(f"{name} left {found:,} of {host.rows:,} rows")
+    if found == host.rows or (records and records.failed_at):
+        return None
+    return f"{found:,} of {host.rows:,} rows are left"
 
 
 def felt(records: LoadRecords, outcome: Outcome, began_load: float, rows_per_transaction: int) -> Felt:

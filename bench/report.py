@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.goals import reconciled_share, verdicts
 from bench.loads import Load
 from bench.measure import Run
-from bench.results import Cell, Results
+from bench.results import Cell, Results, median
 from bench.tables import ALTER, TABLES
 
 _SPANS = ("before", "during", "swap", "after", "whole")
@@ -60,6 +60,8 @@ def markdown(results: Results, plots: Sequence[str]) -> str:
         "",
         *_goals(results),
     ]
+    if results.tail:
+        lines += ["", "## The binlog reader by itself", "", *(f"- {rate}" for rate in results.tail)]
     for cell in results.cells:
         lines += ["", *_cell(cell)]
         stem = f"{cell.scenario}-{cell.setting}.png"
@@ -85,17 +87,21 @@ def _ratio(cell: Cell, contender: str) -> str:
         return ""
     wall, ratio = cell.wall_s(contender), cell.ratio(contender)
     if wall is None:
-        return "not finished"
+        return _unfinished(cell, contender)
     if ratio is None:
         return f"{wall:.1f} s"
     return f"{ratio:.2f}" if contender != cell.contenders[0] else f"1 ({wall:.1f} s)"
 
 
+def _unfinished(cell: Cell, contender: str) -> str:
+    return "not finished" if any(run.ran_out_of_time for run in cell.of(contender)) else "failed"
+
+
 def _goals(results: Results) -> list[str]:
     rows = []
-    for goal, verdict in verdicts(results):
+    for subject, goal, verdict in verdicts(results):
         said = [verdict.measured, "yes" if verdict.met else "no"] if verdict else ["not measured in this run", ""]
-        rows.append([goal.subject, goal.goal, *said])
+        rows.append([subject, goal, *said])
     return _table(["", "goal", "measured", "met"], rows)
 
 
@@ -113,6 +119,9 @@ def _cell(cell: Cell) -> list[str]:
     if load:
         head = ["", *(f"{span}: p50 / p95 / p99 / worst, ms" for span in _SPANS), "tps", "failed", "keys reconciled"]
         lines += ["", *_table(head, (_felt(cell, name) for name in cell.contenders))]
+    for name in cell.contenders:
+        if told := _told(cell, name):
+            lines += ["", f"{name}'s own account, medians: {told}."]
     for run in cell.runs:
         if run.problem:
             lines += [
@@ -122,13 +131,19 @@ def _cell(cell: Cell) -> list[str]:
     return lines
 
 
+def _told(cell: Cell, contender: str) -> str:
+    names = dict.fromkeys(name for run in cell.of(contender) for name in run.told)
+    figures = ((name, median(run.told.get(name) for run in cell.of(contender) if run.finished)) for name in names)
+    return ", ".join(f"{name} {figure:,.4g}" for name, figure in figures if figure is not None)
+
+
 def _costs(cell: Cell, name: str) -> list[str]:
     wall = cell.wall_s(name)
     stalls = [run.stall_ms for run in cell.of(name) if run.stall_ms is not None]
     stall = cell.median(name, lambda run: run.stall_ms)
     return [
         name,
-        "not finished" if wall is None else f"{wall:.1f} s",
+        _unfinished(cell, name) if wall is None else f"{wall:.1f} s",
         ", ".join(f"{run.wall_s:.1f}" + ("" if run.finished else "!") for run in cell.of(name)),
         _number(cell.median(name, lambda run: run.cpu_s), "{:.1f} s"),
         _number(cell.median(name, lambda run: run.peak_mib), "{:.0f} MiB"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.measure import Run
+from bench.tail import TailRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class Results:
     server_settings: Mapping[str, Mapping[str, str]]
     """By setting, the variables that matter here."""
     cells: tuple[Cell, ...]
+    tail: tuple[TailRate, ...] = ()
+    """How fast the binlog is read, by itself; empty where that was not measured."""
 
     def cell(self, scenario: str, setting: str | None = None) -> Cell | None:
         """The scenario's cell; without a setting the first there is."""

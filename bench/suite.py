@@ -18,11 +18,14 @@ from bench.results import Cell, Results
 from bench.scenarios import Scenario
 from bench.sysbench import ensure_sysbench
 from bench.tables import TABLES
+from bench.tail import TailRate, measure_tail
 from osc.sandbox.distributions import distribution
 from osc.sandbox.provision import ensure
 
 Say = Callable[[str], None]
-_SHOWN_VARIABLES = (*OPTIONS, "innodb_log_writer_threads")
+_TAIL = {"updates": 25_000, "ghost_rows": 300_000, "event_bytes": 256, "times": 3}
+"""With so few bytes every row has an event of its own."""
+_SHOWN_VARIABLES = (*OPTIONS, "innodb_buffer_pool_size", "innodb_log_writer_threads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Plan:
     rounds: int
     timing: Timing
     programs: Programs
+    tail: bool
+    """Whether the binlog reader is measured by itself as well."""
     sysbench: str | None
     """Its path; None is the one that is found or can be fetched."""
 
@@ -79,8 +84,8 @@ class Plan:
         return tuple(name for name in self.contenders if name.partition(":")[0] in kinds)
 
 
-def run(plan: Plan, say: Say) -> Results:
-    """Measure everything. Raises SandboxError, LoadFailed, or RuntimeError when rows were lost."""
+def run(plan: Plan, say: Say) -> Iterator[Results]:
+    """Measure everything. Gives what has been found so far after each cell. Raises SandboxError, LoadFailed."""
     ensure(plan.server, say)
     has_load = any(scenario.load != "none" for scenario in plan.scenarios)
     sysbench = (plan.sysbench or ensure_sysbench(say)) if has_load else None
@@ -88,26 +93,35 @@ def run(plan: Plan, say: Say) -> Results:
     cpus = os.cpu_count() or 1
     if load_average > cpus / 2:
         say(f"the machine is busy (load average {load_average:.1f} on {cpus} CPUs): do not trust these figures")
-    title, shown, cells = "", {}, []
+    versions = plan.programs.versions() | ({"sysbench": version_of([sysbench])} if sysbench else {})
+    taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+    tail: tuple[TailRate, ...] = ()
+    if plan.tail:
+        say("the binlog reader by itself")
+        tail = tuple(measure_tail(plan.server, **_TAIL))
+        say(f"  {tail[-1]}")
+    shown: dict[str, dict[str, str]] = {}
+    cells: list[Cell] = []
     for scenario, setting in plan.cells():
         table = TABLES[scenario.table]
         rows = table.rows(max(1, int(plan.rows * scenario.rows_factor)))
         say(f"{scenario.name}, {setting}: {rows:,} rows, {table.title}; load: {scenario.load}")
-        with started(plan.server, setting, table, rows) as host:
-            title = host.facts.title
+        with started(plan.server, setting, scenario.buffer_pool, table, rows) as host:
             shown[setting] = {name: value for name in _SHOWN_VARIABLES if (value := host.facts.variable(name))}
             cells.append(_measure_cell(plan, scenario, setting, host, sysbench, say))
-    return Results(
-        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        preset=plan.preset,
-        server=title,
-        machine=platform.machine(),
-        cpus=cpus,
-        load_average=load_average,
-        versions=plan.programs.versions() | ({"sysbench": version_of([sysbench])} if sysbench else {}),
-        server_settings=shown,
-        cells=tuple(cells),
-    )
+            title = host.facts.title
+        yield Results(
+            taken_at=taken_at,
+            preset=plan.preset,
+            server=title,
+            machine=platform.machine(),
+            cpus=cpus,
+            load_average=load_average,
+            versions=versions,
+            server_settings=shown,
+            cells=tuple(cells),
+            tail=tail,
+        )
 
 
 def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, sysbench: str | None, say: Say) -> Cell:
@@ -120,6 +134,8 @@ def _measure_cell(plan: Plan, scenario: Scenario, setting: str, host: Host, sysb
     data_mib = host.data_mib
     runs: list[Run] = []
     for number, name, contender in _turns(contenders, plan.rounds * scenario.rounds_factor):
+        if any(one.contender == name and one.ran_out_of_time for one in runs):
+            continue  # it would again, and has no median any more
         runs.append(measure(host, load, name, number, contender, plan.timing, sysbench))
         say(f"  round {number}, {name}: {line(runs[-1])}")
     return Cell(scenario.name, setting, scenario.table, host.rows, data_mib, scenario.load, tuple(runs), absent)

@@ -1,6 +1,6 @@
 """How many row events per second the tail takes in, on one core: keys of the user's table, and the ghost's passed over.
 
-    python bench/tail.py [SERVER] [--updates 25000] [--ghost-rows 300000] [--event-bytes 256]
+    python -m bench.tail [SERVER] [--updates 25000] [--ghost-rows 300000] [--event-bytes 256]
 
 It fills a binlog with updates of the table among inserts into the ghost, as during a copy, reads it from its beginning, and
 prints what the reading cost in processor time of the reading process. With --event-bytes 256 every row has an event.
@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import dataclass
 
 from osc.mysql.server import read_server
 from osc.mysql.session import Conn, ConnectionSettings
@@ -74,8 +75,36 @@ def fill(connection: Conn, updates: int, ghost_rows: int) -> Coordinate:
     return start
 
 
-def read(settings: ConnectionSettings, connection: Conn, start: Coordinate) -> None:
-    """Read the binlog from `start` and print the rates."""
+@dataclass(frozen=True, slots=True)
+class TailRate:
+    """What one reading took in, and what it cost."""
+
+    server: str
+    events: int
+    mb: float
+    row_events: int
+    skipped_row_events: int
+    """Those of the ghost, passed over at their headers; they count as row events too."""
+    keys: int
+    seconds: float
+    cpu_s: float
+
+    @property
+    def row_events_per_cpu_s(self) -> float:
+        """How many row events one core takes in a second."""
+        return self.row_events / self.cpu_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.server}: {self.events:,} events, {self.mb:.0f} MB, {self.row_events:,} of them row events,"
+            f" {self.skipped_row_events:,} passed over; {self.keys:,} keys; {self.seconds:.2f} s, {self.cpu_s:.2f} s of"
+            f" processor time: {self.events / self.cpu_s:,.0f} events, {self.row_events_per_cpu_s:,.0f} row events,"
+            f" {self.mb / self.cpu_s:.0f} MB per second of processor time"
+        )
+
+
+def read(settings: ConnectionSettings, connection: Conn, start: Coordinate) -> TailRate:
+    """Read the binlog from `start` to its end."""
     server = read_server(connection)
     table = read_table(connection, "bench", "t")
     assert table is not None
@@ -90,14 +119,27 @@ def read(settings: ConnectionSettings, connection: Conn, start: Coordinate) -> N
     tail.stop()
     tail.raise_if_dead()
     counters = tail.counters
-    print(
-        f"{server.title}: {counters.events:,} events, {counters.bytes / 1e6:.0f} MB, {counters.row_events:,} of them row "
-        f"events, {counters.skipped_row_events:,} passed over; {counters.rows:,} rows, {sink.keys:,} keys"
+    return TailRate(
+        server=server.title,
+        events=counters.events,
+        mb=counters.bytes / 1e6,
+        row_events=counters.row_events,
+        skipped_row_events=counters.skipped_row_events,
+        keys=sink.keys,
+        seconds=seconds,
+        cpu_s=cpu,
     )
-    print(
-        f"{seconds:.2f} s, {cpu:.2f} s of processor time: {counters.events / cpu:,.0f} events, "
-        f"{counters.row_events / cpu:,.0f} row events, {counters.bytes / cpu / 1e6:.0f} MB per second of processor time"
-    )
+
+
+def measure_tail(server_name: str, updates: int, ghost_rows: int, event_bytes: int, times: int) -> list[TailRate]:
+    """Fill a binlog on a server of its own and read it so many times."""
+    options = {"sync_binlog": "0", "binlog_row_event_max_size": str(event_bytes)}
+    with LocalServer(server_name, options) as server, closing(server.admin()) as admin:
+        start = fill(admin, updates, ghost_rows)
+        settings = ConnectionSettings(
+            host=server.host, port=server.port, user=server.user, password=server.password, ssl_mode="DISABLED"
+        )
+        return [read(settings, admin, Coordinate(start.file, start.position)) for _ in range(times)]
 
 
 def main() -> None:
@@ -108,20 +150,9 @@ def main() -> None:
     parser.add_argument(
         "--event-bytes", type=int, default=8192, help="the longest row event; the servers' default is 8192"
     )
-    arguments = parser.parse_args()
-    with (
-        LocalServer(
-            arguments.server or quickest(),
-            {"sync_binlog": "0", "binlog_row_event_max_size": str(arguments.event_bytes)},
-        ) as server,
-        closing(server.admin()) as admin,
-    ):
-        start = fill(admin, arguments.updates, arguments.ghost_rows)
-        settings = ConnectionSettings(
-            host=server.host, port=server.port, user=server.user, password=server.password, ssl_mode="DISABLED"
-        )
-        for _ in range(3):
-            read(settings, admin, Coordinate(start.file, start.position))
+    given = parser.parse_args()
+    for rate in measure_tail(given.server or quickest(), given.updates, given.ghost_rows, given.event_bytes, times=3):
+        print(rate)
 
 
 if __name__ == "__main__":

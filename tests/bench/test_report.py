@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from bench.contenders import NOT_IN_TIME
 from bench.goals import GOALS, verdicts
 from bench.measure import Felt, Run
 from bench.report import markdown, write
 from bench.results import Cell, Results
 from bench.scenarios import PRESETS, SCENARIOS
 from bench.tables import TABLES
+from bench.tail import TailRate
 from osc.sandbox.latency import LatencySummary
 
 NAN = float("nan")
@@ -42,7 +45,7 @@ def a_cell(scenario: str, *runs: Run, setting: str = "default", rows: int = 1000
 
 
 def said_of(found: Results, goal: str) -> tuple[str, bool] | None:
-    (verdict,) = (verdict for one, verdict in verdicts(found) if one.goal == goal)
+    (verdict,) = (verdict for _, text, verdict in verdicts(found) if text == goal)
     return (verdict.measured, verdict.met) if verdict else None
 
 
@@ -52,7 +55,20 @@ def test_a_contender_that_did_not_finish_every_time_has_no_time() -> None:
     )
     assert (cell.wall_s("osc"), cell.ratio("osc")) == (3.0, 1.0)
     assert (cell.wall_s("gh-ost"), cell.ratio("gh-ost")) == (None, None)
-    assert "| idle, default | 1 (3.0 s) | not finished |" in markdown(results(cell), [])
+    assert "| idle, default | 1 (3.0 s) | failed |" in markdown(results(cell), [])
+
+
+def test_who_ran_out_of_time_has_not_finished_and_who_lost_rows_has_failed() -> None:
+    cell = a_cell("write-500", a_run("osc", 2.0), a_run("pt-osc", 9.0, problem=NOT_IN_TIME))
+    lost = a_cell("write-500", a_run("osc", 2.0), a_run("gh-ost", 9.0, problem="999 of 1,000 rows are left"))
+    assert "| write-500, default | 1 (2.0 s) | not finished |" in markdown(results(cell), [])
+    assert "| write-500, default | 1 (2.0 s) | failed |" in markdown(results(lost), [])
+    assert "gh-ost, round 1, after 9.0 s: 999 of 1,000 rows are left" in markdown(results(lost), [])
+
+
+def test_the_tails_rate_is_judged_by_the_processor_time_that_it_takes() -> None:
+    found = replace(results(), tail=(TailRate("MySQL", 500_000, 90.0, 300_000, 200_000, 100_000, 9.0, 2.0),) * 3)
+    assert said_of(found, "100,000 row events a second on one core") == ("150,000 a second of processor time", True)
 
 
 def test_goals_are_judged_by_ratios() -> None:
@@ -69,7 +85,7 @@ def test_a_peer_that_never_finishes_is_beaten_and_an_osc_that_does_not_beats_nob
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
-    assert [verdict for _, verdict in verdicts(results())] == [None] * len(GOALS)
+    assert {verdict for _, _, verdict in verdicts(results())} == {None}
     default_only = a_cell("write-1000", a_run("osc", 9.0), a_run("gh-ost", 90.0))
     assert said_of(results(default_only), "twice as fast as gh-ost") is None
 
