@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pymysql
 
@@ -108,19 +109,20 @@ def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
     swap: tuple[float, float] | None = None
     for moment, event in events:
         if event["event"] == "cut_over_attempt" and event["outcome"] == "swapped":
-            swap = (moment - float(str(event["stall_ms"])) / 1000, moment)
+            swap = (moment - float(event["stall_ms"]) / 1000, moment)
     phases = tuple((str(event["phase"]), moment) for moment, event in events if event["event"] == "phase")
     told: dict[str, float] = {}
     for _, event in events:
         if event["event"] == "finished":
             names = ("copy_s", "verify_s", "duration_s", "cut_over_stall_ms", "rows_copied", "keys_reconciled")
-            told |= {name: float(str(event[name])) for name in names if event.get(name) is not None}
+            told |= {name: float(event[name]) for name in names if event.get(name) is not None}
+            told["cut_over_attempts"] = len(event["cut_over_attempts"])
         if event["event"] == "status" and event["tail_lag_s"] is not None:
-            told["worst_tail_lag_s"] = max(told.get("worst_tail_lag_s", 0.0), float(str(event["tail_lag_s"])))
+            told["worst_tail_lag_s"] = max(told.get("worst_tail_lag_s", 0.0), float(event["tail_lag_s"]))
     return _outcome(ran, phases, swap, told)
 
 
-def _json(line: str) -> dict[str, object] | None:
+def _json(line: str) -> dict[str, Any] | None:
     with contextlib.suppress(json.JSONDecodeError):
         found = json.loads(line)
         if isinstance(found, dict):
