@@ -28,6 +28,7 @@ from bench.tables import ALTER, DATABASE, TABLE
 from osc.mysql.session import error_text
 
 NOT_IN_TIME = "not finished in time"
+"""How such problems begin."""
 _SWAP_AT_THE_END_S = 1.0
 """What counts as the swap where a contender does not say when it was."""
 
@@ -119,7 +120,11 @@ def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
             told["cut_over_attempts"] = len(event["cut_over_attempts"])
         if event["event"] == "status" and event["tail_lag_s"] is not None:
             told["worst_tail_lag_s"] = max(told.get("worst_tail_lag_s", 0.0), float(event["tail_lag_s"]))
-    return _outcome(ran, phases, swap, told)
+    statuses = [event for _, event in events if event["event"] == "status"]
+    last = statuses[-1] if statuses else {}
+    names = ("phase", "pace", "pace_reason", "throttled_by", "waiting_for", "pending_keys")
+    at_last = ", ".join(f"{name} {last[name]}" for name in names if last.get(name) is not None)
+    return _outcome(ran, phases, swap, told, at_last)
 
 
 def _json(line: str) -> dict[str, Any] | None:
@@ -149,9 +154,9 @@ def _gh_ost(program: str, chunk_size: int, host: Host, limit_s: float) -> Outcom
         told["rows_copied"] = float(found[1])
     if found := ran.last(r"Applied: (\d+);"):
         told["keys_reconciled"] = float(found[1])
-    return _outcome(
-        ran, _phases(ran, {"copy": None, "cut-over": locking}), _between(ran, locking, "Tables unlocked"), told
-    )
+    phases = _phases(ran, {"copy": None, "cut-over": locking})
+    status = ran.last(r"Copy: .*?Backlog: \S+?;")
+    return _outcome(ran, phases, _between(ran, locking, "Tables unlocked"), told, status[0] if status else "")
 
 
 def _pt_osc(program: str, host: Host, limit_s: float) -> Outcome:
@@ -161,7 +166,8 @@ def _pt_osc(program: str, host: Host, limit_s: float) -> Outcome:
     command += ["--recursion-method=none", "--no-version-check"]
     ran = run([*command, f"F={host.option_file},D={DATABASE},t={TABLE}"], limit_s)
     swap = _between(ran, "Swapping tables", "Swapped original and new tables")
-    return _outcome(ran, _phases(ran, {"copy": "Copying approximately", "cut-over": "Swapping tables"}), swap, {})
+    phases = _phases(ran, {"copy": "Copying approximately", "cut-over": "Swapping tables"})
+    return _outcome(ran, phases, swap, {}, ran.last_line)
 
 
 def _phases(ran: Ran, patterns: Mapping[str, str | None]) -> tuple[tuple[str, float], ...]:
@@ -176,11 +182,16 @@ def _between(ran: Ran, first: str, last: str) -> tuple[float, float] | None:
 
 
 def _outcome(
-    ran: Ran, phases: tuple[tuple[str, float], ...], swap: tuple[float, float] | None, told: Mapping[str, float]
+    ran: Ran,
+    phases: tuple[tuple[str, float], ...],
+    swap: tuple[float, float] | None,
+    told: Mapping[str, float],
+    at_last: str,
 ) -> Outcome:
+    """The outcome of a program; `at_last` is how it stood when it ran out of time."""
     problem = None
     if ran.timed_out:
-        problem = NOT_IN_TIME
+        problem = f"{NOT_IN_TIME} ({at_last})"
     elif ran.exit_code:
         problem = f"exit code {ran.exit_code}: {ran.last_line}\n{ran.tail()}"
     elif swap is None:

@@ -73,7 +73,7 @@ class Run:
 
     @property
     def ran_out_of_time(self) -> bool:
-        return self.problem == NOT_IN_TIME
+        return self.problem is not None and self.problem.startswith(NOT_IN_TIME)
 
     @property
     def stall_ms(self) -> float | None:

@@ -12,6 +12,7 @@ from tests.servers import ServerUnderTest
 ROWS = 300
 
 
+@pytest.mark.in_turn(reason="the statements are plain SQL")
 @pytest.mark.parametrize("name", TABLES)
 def test_every_statement_of_a_load_meets_the_row_of_its_number(
     name: str, server: ServerUnderTest, database: str
