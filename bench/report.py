@@ -102,7 +102,8 @@ def _goals(results: Results) -> list[str]:
     for subject, goal, verdict in verdicts(results):
         said = [verdict.measured, "yes" if verdict.met else "no"] if verdict else ["not measured in this run", ""]
         rows.append([subject, goal, *said])
-    return _table(["", "goal", "measured", "met"], rows)
+    meant = [] if results.preset == "full" else ["They are meant for the tables of the preset `full`.", ""]
+    return [*meant, *_table(["", "goal", "measured", "met"], rows)]
 
 
 def _cell(cell: Cell) -> list[str]:
