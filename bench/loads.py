@@ -8,19 +8,21 @@ import subprocess
 import time
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.host import Host
 from bench.tables import DATABASE, BenchTable
 from osc.sandbox.latency import Latencies, merged
+from osc.sandbox.writer import RETRYABLE
 
 SCRIPT = Path(__file__).parent / "lua" / "load.lua"
 KINDS = ("write", "hot", "append")
 _THREADS = 4
 _READY_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 60.0
-_FIELDS = 4
+_FIELDS = 3
+_RECORD_HAS_CHANGED = 1020  # MariaDB's, of transactions that would not be repeatable
 
 
 class LoadFailed(Exception):
@@ -69,16 +71,33 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A transaction that failed once; it was tried again."""
+
+    at: float
+    code: int
+    message: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is more than a deadlock or a lock wait timeout, which every application has to take."""
+        return self.code not in RETRYABLE and self.code != _RECORD_HAS_CHANGED
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
 class LoadRecords:
-    """What became of a load's transactions."""
+    """What became of a load's transactions. Moments are seconds of `time.monotonic()`."""
 
     latencies: Latencies
-    failed_at: array[float] = field(default_factory=lambda: array("d"))
-    """When the transactions began that failed (deadlock, lock wait timeout), once for every time; they were repeated."""
+    failures: tuple[Failure, ...] = ()
+    """In the order of time."""
 
-    def failed(self, since: float, until: float) -> int:
-        """How many failed in `[since, until)`."""
-        return sum(since <= moment < until for moment in self.failed_at)
+    def failed(self, since: float, until: float) -> list[Failure]:
+        """Those in `[since, until)`."""
+        return [failure for failure in self.failures if since <= failure.at < until]
 
 
 class RunningLoad:
@@ -115,7 +134,7 @@ class RunningLoad:
             raise LoadFailed(f"sysbench did not end within {_STOP_DEADLINE_S:.0f} s") from None
         if code:
             self.raise_if_dead()
-        self.records = read_records(sorted(self._folder.glob("records.*")))
+        self.records = read_records(self._folder)
         return self.records
 
 
@@ -124,7 +143,13 @@ def running(load: Load, host: Host, sysbench: str, folder: Path) -> Iterator[Run
     """The load on the host's table, ready; ended at the latest when this is left. Its files are in `folder`."""
     command = [sysbench, str(SCRIPT), "--db-driver=mysql", f"--mysql-socket={host.server.socket}", "--mysql-user=root"]
     command += [f"--mysql-db={DATABASE}", "--tables=1", f"--table-size={host.rows}", f"--threads={_THREADS}"]
-    command += ["--time=0", "--events=0", f"--records={folder}/records", f"--stop-file={folder}/stop"]
+    command += [
+        "--time=0",
+        "--events=0",
+        "--mysql-ignore-errors=all",
+        f"--records={folder}/records",
+        f"--stop-file={folder}/stop",
+    ]
     command += [f"--per-thread-rate={(load.rate_per_s or 0) / _THREADS}"]
     command += ["--distribution=hot"] if load.kind == "hot" else []
     if statements := load.statements(host.table):
@@ -141,14 +166,15 @@ def running(load: Load, host: Host, sysbench: str, folder: Path) -> Iterator[Run
         process.wait()
 
 
-def read_records(files: list[Path]) -> LoadRecords:
-    """The records of all threads together."""
-    parts, failed_at = [], array("d")
-    for file in files:
+def read_records(folder: Path) -> LoadRecords:
+    """What all threads together wrote into the folder."""
+    parts, failures = [], []
+    for file in sorted(folder.glob("records.[0-9]")):
         values = array("d")
         values.frombytes(file.read_bytes())
-        starts, durations, queued, failures = (values[place::_FIELDS] for place in range(_FIELDS))
-        parts.append(Latencies(starts, durations, queued))
-        for start, count in zip(starts, failures, strict=True):
-            failed_at.extend([start] * int(count))
-    return LoadRecords(merged(parts), failed_at)
+        parts.append(Latencies(*(values[place::_FIELDS] for place in range(_FIELDS))))
+    for file in folder.glob("records.*.failures"):
+        for line in file.read_text(errors="replace").splitlines():
+            moment, code, message = line.split(" ", maxsplit=2)
+            failures.append(Failure(float(moment), int(code), message))
+    return LoadRecords(merged(parts), tuple(sorted(failures, key=lambda failure: failure.at)))

@@ -43,6 +43,8 @@ class Felt:
     spans: Mapping[str, LatencySummary]
     failed_before: int
     failed_during: int
+    errors: tuple[str, ...]
+    """Of those that failed during, what no application is prepared for."""
     row_changes: int
     """Of the load, while the contender was at work."""
     stall_ms: float | None
@@ -118,7 +120,7 @@ def measure(
         contender=name,
         number=number,
         wall_s=outcome.wall_s,
-        problem=outcome.problem or broken_off or _lost_rows(host, records),
+        problem="; ".join(filter(None, (outcome.problem, broken_off))) or _lost_rows(host, records),
         phases=tuple((phase, moment - outcome.began) for phase, moment in outcome.phases),
         swap_s=None if outcome.swap is None else (outcome.swap[0] - outcome.began, outcome.swap[1] - outcome.began),
         told=outcome.told,
@@ -136,7 +138,7 @@ def _lost_rows(host: Host, records: LoadRecords | None) -> str | None:
     except pymysql.err.Error as error:
         return f"the table cannot be read: {error_text(error)}"
     # A transaction that failed half-way may have left a row deleted, as sysbench goes about it.
-    if found == host.rows or (records and records.failed_at):
+    if found == host.rows or (records and records.failures):
         return None
     return f"{found:,} of {host.rows:,} rows are left"
 
@@ -157,10 +159,12 @@ def felt(records: LoadRecords, outcome: Outcome, began_load: float, rows_per_tra
         around = (begin - _AROUND_THE_SWAP_S, end + _AROUND_THE_SWAP_S)
         spans["swap"] = latencies.touching(*around)
         stall_ms = latencies.slowest_execution_s(*around) * 1000
+    during = records.failed(outcome.began, outcome.ended)
     return Felt(
         spans=spans,
-        failed_before=records.failed(warm, outcome.began),
-        failed_during=records.failed(outcome.began, outcome.ended),
+        failed_before=len(records.failed(warm, outcome.began)),
+        failed_during=len(during),
+        errors=tuple(str(failure) for failure in during if failure.is_error),
         row_changes=spans["whole"].transactions * rows_per_transaction,
         stall_ms=stall_ms,
         points=_points(records, warm, outcome.began),

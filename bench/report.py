@@ -124,6 +124,9 @@ def _cell(cell: Cell) -> list[str]:
         if told := _told(cell, name):
             lines += ["", f"{name}'s own account, medians: {told}."]
     for run in cell.runs:
+        if run.felt and run.felt.errors:
+            said = f"the application met {len(run.felt.errors)} errors, the first: {run.felt.errors[0]}"
+            lines += ["", f"{run.contender}, round {run.number}: {said}"]
         if run.problem:
             lines += [
                 "",
@@ -179,6 +182,8 @@ def line(run: Run) -> str:
     parts = [f"{run.wall_s:.1f} s"]
     if run.problem:
         parts.append(run.problem.splitlines()[0])
+    if run.felt and run.felt.errors:
+        parts.append(f"{len(run.felt.errors)} errors, the first: {run.felt.errors[0]}")
     if run.stall_ms is not None:
         parts.append(f"stall {run.stall_ms:.0f} ms")
     if run.felt:

@@ -2,8 +2,9 @@
 -- a file. With --per-thread-rate the transactions are due on a fixed schedule which does not wait for the server, so that
 -- one stall shows in all that queued behind it.
 --
--- Each thread appends records of four doubles to RECORDS.<thread>: when the transaction was due (CLOCK_MONOTONIC), how long
--- it took from then on, how much of that was spent in the queue, and how often it failed before it went through.
+-- Each thread appends records of three doubles to RECORDS.<thread>: when the transaction was due (CLOCK_MONOTONIC), how long
+-- it took from then on until it went through, and how much of that was spent in the queue. Whenever it fails, it is tried
+-- again, and a line is appended to RECORDS.<thread>.failures: the moment, the error's number, its message.
 
 local ffi = require("ffi")
 
@@ -36,6 +37,11 @@ local MONOTONIC, ABSOLUTE = 1, 1
 local LOOK_EVERY_S, FLUSH_EVERY_S = 0.02, 1.0
 local TEXT = "###########-###########-###########-###########-###########"
 
+-- Lock wait timeout, deadlock, and MariaDB's "record has changed".
+local DAILY_BREAD = {[1205] = true, [1213] = true, [1020] = true}
+local LOST_CONNECTION_FROM, LOST_CONNECTION_TO = 2000, 2999
+local PAUSE_AFTER_ERROR_S = 0.005
+
 local clock = ffi.new("bench_time")
 
 local function now()
@@ -50,8 +56,8 @@ local function sleep_until(moment)
 end
 
 -- Of this thread: each has a Lua state of its own.
-local record = ffi.new("double[4]")
-local records, templates, serial, due, interval, parent
+local record = ffi.new("double[3]")
+local records, failures, templates, serial, due, interval, parent
 local looked_at, flushed_at = 0, 0
 
 local sysbench_thread_init, sysbench_thread_done, oltp_write_only = thread_init, thread_done, event
@@ -60,6 +66,7 @@ function thread_init(thread_id)
    local rate = tonumber(sysbench.opt.per_thread_rate)
    records = assert(io.open(sysbench.opt.records .. "." .. sysbench.tid, "wb"))
    records:setvbuf("full", 65536)
+   failures = assert(io.open(sysbench.opt.records .. "." .. sysbench.tid .. ".failures", "w"))
    parent = ffi.C.bench_parent()
    serial = sysbench.opt.table_size + sysbench.tid + 1
    if sysbench.opt.statements ~= "" then
@@ -80,6 +87,7 @@ end
 
 function thread_done(thread_id)
    records:close()
+   failures:close()
    if templates then
       con:disconnect()
    else
@@ -129,34 +137,48 @@ local function wait_for_turn()
    return turn
 end
 
+local function attempt(thread_id)
+   if templates then
+      from_templates()
+   else
+      oltp_write_only(thread_id)
+   end
+end
+
+-- After a transaction that failed: what an application would do before it tries again.
+local function recover(problem)
+   local number = type(problem) == "table" and tonumber(problem.sql_errno)
+   if not number or (number >= LOST_CONNECTION_FROM and number <= LOST_CONNECTION_TO) then
+      error(type(problem) == "table" and problem.sql_errmsg or problem, 0)
+   end
+   failures:write(string.format("%.6f %d %s\n", now(), number, (problem.sql_errmsg:gsub("\n", " "))))
+   con:query("ROLLBACK")
+   if not DAILY_BREAD[number] then
+      sleep_until(now() + PAUSE_AFTER_ERROR_S)
+   end
+end
+
 function event(thread_id)
    local turn = wait_for_turn()
    local began = now()
    if turn == nil or is_over(began) then
       return true
    end
-   local failures = 0
-   while true do
-      local done, problem
-      if templates then
-         done, problem = pcall(from_templates)
-      else
-         done, problem = pcall(oltp_write_only, thread_id)
-      end
+   local over = false
+   while not over do
+      local done, problem = pcall(attempt, thread_id)
       if done then
          break
       end
-      if type(problem) ~= "table" or problem.errcode ~= sysbench.error.RESTART_EVENT then
-         error(problem, 2)
-      end
-      failures = failures + 1
-      con:query("ROLLBACK")
+      recover(problem)
+      over = is_over(now())
    end
    local ended = now()
-   record[0], record[1], record[2], record[3] = turn, ended - turn, began - turn, failures
-   records:write(ffi.string(record, 32))
+   record[0], record[1], record[2] = turn, ended - turn, began - turn
+   records:write(ffi.string(record, 24))
    if ended - flushed_at > FLUSH_EVERY_S then
       flushed_at = ended
       records:flush()
    end
+   return over
 end

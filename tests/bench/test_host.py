@@ -13,6 +13,7 @@ from bench.measure import Timing, measure
 from bench.sysbench import ensure_sysbench
 from bench.tables import TABLE, TABLES
 
+_INSERTS = "show global status like 'Com_insert_select'"
 TIMING = Timing(before_s=0.3, after_s=0.3, limit_s=60)
 
 
@@ -25,6 +26,9 @@ def loses_a_row(host: Host, _: float) -> Outcome:
 def drops_the_table(host: Host, _: float) -> Outcome:
     began = time.monotonic()
     host.execute(f"drop table {TABLE}", "create table left_behind (id int)")
+    inserts = host.ask(_INSERTS)
+    while host.ask(_INSERTS) < inserts + 50:  # the load notices
+        time.sleep(0.05)
     return Outcome(began, time.monotonic())
 
 
@@ -38,8 +42,11 @@ def test_who_loses_rows_or_breaks_the_load_has_failed_and_the_next_one_finds_the
         load = Load("append", None)
         broken = measure(host, load, "breaker", 1, drops_the_table, TIMING, ensure_sysbench(print))
         assert broken.problem is not None
-        assert broken.problem.startswith("sysbench ended")
-        assert TABLE in broken.problem
+        assert broken.problem.startswith("the table cannot be read")
+        assert broken.felt is not None
+        assert broken.felt.spans["before"].transactions > 0
+        assert broken.felt.failed_during == len(broken.felt.errors) > 10
+        assert broken.felt.errors[0] == "1146: Table 'sbtest.sbtest1' doesn't exist"
 
         host.settle()
         assert host.count_filled() == host.ask(f"select count(*) from {TABLE}") == 1000

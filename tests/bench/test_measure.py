@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.contenders import Outcome
-from bench.loads import Load, LoadRecords, read_records
+from bench.loads import Failure, Load, LoadRecords, read_records
 from bench.measure import felt
 from bench.tables import TABLES
 from osc.sandbox.latency import Latencies
@@ -19,7 +19,8 @@ def test_the_spans_are_those_of_the_migration() -> None:
     starts = [0.05 + place / 10 for place in range(120)]
     durations = [0.001 if start < 5 or start > 10 else 0.08 if 8 <= start <= 9 else 0.003 for start in starts]
     records = LoadRecords(
-        Latencies(array("d", starts), array("d", durations), array("d", [0.0] * 120)), array("d", [4.0, 6.0, 6.0])
+        Latencies(array("d", starts), array("d", durations), array("d", [0.0] * 120)),
+        (Failure(4.0, 1213, "deadlock"), Failure(6.0, 1205, "waited"), Failure(6.1, 1146, "no table")),
     )
     outcome = Outcome(began=5.0, ended=10.0, swap=(8.0, 9.0))
     found = felt(records, outcome, began_load=0.0, rows_per_transaction=4)
@@ -31,6 +32,7 @@ def test_the_spans_are_those_of_the_migration() -> None:
         "whole": (50, 80.0),
     }
     assert (found.failed_before, found.failed_during, found.row_changes) == (1, 2, 200)
+    assert found.errors == ("1146: no table",)
     assert found.stall_ms == pytest.approx(80)
     assert found.points[0].at_s == pytest.approx(-3.95)
     assert max(point.worst_ms or 0 for point in found.points) == pytest.approx(80)
@@ -54,14 +56,19 @@ def test_without_a_swap_there_is_no_stall() -> None:
 
 
 def test_what_the_threads_wrote_down_is_read_in_the_order_of_time(tmp_path: Path) -> None:
-    (tmp_path / "records.0").write_bytes(array("d", [10.0, 0.1, 0.01, 0.0, 12.0, 0.2, 0.02, 2.0]).tobytes())
-    (tmp_path / "records.1").write_bytes(array("d", [11.0, 0.3, 0.03, 1.0]).tobytes())
-    records = read_records([tmp_path / "records.0", tmp_path / "records.1"])
+    (tmp_path / "records.0").write_bytes(array("d", [10.0, 0.1, 0.01, 12.0, 0.2, 0.02]).tobytes())
+    (tmp_path / "records.1").write_bytes(array("d", [11.0, 0.3, 0.03]).tobytes())
+    (tmp_path / "records.0.failures").write_text("")
+    (tmp_path / "records.1.failures").write_text("11.2 1146 Table 'a b' doesn't exist\n10.5 1213 Deadlock found\n")
+    records = read_records(tmp_path)
     assert list(records.latencies.starts) == [10.0, 11.0, 12.0]
     assert list(records.latencies.durations_s) == [0.1, 0.3, 0.2]
     assert list(records.latencies.queued_s) == [0.01, 0.03, 0.02]
-    assert records.failed(10.5, 11.5) == 1
-    assert records.failed(0.0, 100.0) == 3
+    assert [(str(failure), failure.is_error) for failure in records.failures] == [
+        ("1213: Deadlock found", False),
+        ("1146: Table 'a b' doesn't exist", True),
+    ]
+    assert len(records.failed(11.0, 11.5)) == 1
 
 
 def test_loads_have_names() -> None:

@@ -33,7 +33,7 @@ def a_felt(before_ms: float, whole_ms: float, stall_ms: float = 20.0, row_change
         )
     }
     spans["after"] = LatencySummary(0, 0.0, NAN, NAN, NAN, NAN)
-    return Felt(spans, 0, 2, row_changes, stall_ms, ())
+    return Felt(spans, 0, 2, (), row_changes, stall_ms, ())
 
 
 def results(*cells: Cell) -> Results:
