@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report = write(results, output, plots)
     except (OscError, LoadFailed) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(
+            f"interrupted; {output} has the report of the scenarios that were through" if report else "interrupted"
+        )
     print(f"\n{report}\nwritten to {output}/report.md and report.json")
 
 

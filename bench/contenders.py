@@ -79,7 +79,7 @@ class Programs:
         match kind:
             case "osc":
                 return functools.partial(_osc, variant or "low")
-            case "gh-ost":
+            case "gh-ost" if not variant or variant.isdecimal():
                 return functools.partial(_gh_ost, self.gh_ost, int(variant or 1000)) if self.gh_ost else None
             case "pt-osc":
                 return functools.partial(_pt_osc, self.pt_osc) if self.pt_osc else None
