@@ -6,13 +6,25 @@ with the algorithm named, so that it refuses what it cannot do that way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import humanize
+import pymysql
+
 from osc.mysql.server import Server
-from osc.mysql.session import Conn
+from osc.mysql.session import Conn, error_code, error_text, is_lost
+from osc.mysql.sql import qualified
+from osc.native.innodb import InnodbTable, read_innodb, row_version_limit
+from osc.native.scratch import Scratch, alter_clauses, scratch_copy
 from osc.plan.alter import AlterStatement
-from osc.table.facts import Table
+from osc.table.facts import Table, read_table
+from osc.table.ghost import run_alter
+
+INSTANT = "ALGORITHM=INSTANT"
+
+NOT_THAT_WAY = frozenset({1221, 1845, 1846, 4092})
+"""Error codes that mean: not by this algorithm, or not with this lock (4092: the row versions are used up)."""
 
 StrategyKind = Literal["instant", "inplace-metadata", "inplace-build", "inplace-rebuild", "copy"]
 """`instant`: the dictionary alone changes, by `ALGORITHM=INSTANT`. `inplace-metadata`: in place, and no row is read either.
@@ -76,6 +88,131 @@ def choose(
 
     `connection` is a session as `Sessions.open` gives it. Where the server cannot be asked (no privilege, a lock on
     definitions) the answer is the copy, and why. A syntax error or a change that the server refuses in any way is left to
-    the copy's own preparation to tell. With `wanted`, only that way is asked for; what it does not allow becomes `copy`.
+    the copy's own preparation to tell. Raises Refused when the scratch table cannot be made at the moment, ServerLost's kin
+    for a broken connection. With `wanted`, only that way is asked for; what it does not allow becomes `copy`.
     """
-    raise NotImplementedError
+    try:
+        with scratch_copy(connection, server, table) as scratch:
+            return _Question(connection, server, table, alter, scratch).answer(allow_inplace, wanted)
+    except pymysql.err.MySQLError as error:
+        if is_lost(error):
+            raise
+        return Strategy("copy", f"the server could not be asked what it can do itself: {error_text(error)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the server says, algorithm by algorithm, of one `ALTER`."""
+
+    connection: Conn
+    server: Server
+    table: Table
+    alter: AlterStatement
+    scratch: Scratch
+
+    def answer(self, allow_inplace: bool, wanted: WantedStrategy) -> Strategy:
+        before = self._innodb()
+        clauses = alter_clauses(self.connection, self.server, self.scratch, self.alter)
+        refused: list[tuple[str, str]] = []
+        for algorithm in self._algorithms(wanted):
+            try:
+                run_alter(self.connection, f"alter table {self.scratch.sql_name} {algorithm}, {clauses}")
+            except pymysql.err.MySQLError as error:
+                if is_lost(error):
+                    raise
+                text = error_text(error).replace(self.scratch.name, self.table.name)
+                if error_code(error) not in NOT_THAT_WAY:
+                    return self._copy(f"the server did not take {algorithm}: {text}", before, refused)
+                refused.append((algorithm, text))
+                continue
+            return self._judged(algorithm, before, refused, allow_inplace or wanted == "inplace")
+        return self._copy("the server cannot do it itself while the application goes on writing", before, refused)
+
+    def _algorithms(self, wanted: WantedStrategy) -> tuple[str, ...]:
+        in_place = ("ALGORITHM=INPLACE, LOCK=NONE",)
+        if wanted == "inplace":
+            return in_place
+        if wanted == "instant":
+            return (INSTANT,)
+        # MariaDB's NOCOPY is in place, but never a rebuild.
+        return (INSTANT, *(("ALGORITHM=NOCOPY, LOCK=NONE",) if self.server.is_mariadb else ()), *in_place)
+
+    def _judged(
+        self, algorithm: str, before: InnodbTable | None, refused: list[tuple[str, str]], allow_inplace: bool
+    ) -> Strategy:
+        """The strategy for a change that the server has made to the empty copy that way."""
+        after = self._innodb()
+        expected = read_table(self.connection, self.table.database, self.scratch.name)
+        table = qualified(self.table.database, self.table.name)
+        built: tuple[str, ...] = ()
+        if algorithm == INSTANT:
+            kind: StrategyKind = "instant"
+            why = "the server changes its dictionary alone, no row is read or written"
+        else:
+            kind, built, why = _judge_in_place(before, after)
+        found = Strategy(
+            kind=kind,
+            why=why,
+            statement=f"ALTER TABLE {table} {algorithm}, {self.alter.clauses_sql}",
+            algorithm=algorithm,
+            row_versions=self._row_versions(before, after),
+            refused=tuple(refused),
+            built_indexes=built,
+            price=_price(self.server, kind),
+            expected=expected,
+            is_visible=expected is None or expected.structure != self.scratch.table.structure,
+        )
+        if found.price is None or allow_inplace:
+            return found
+        return replace(
+            found,
+            kind="copy",
+            why=f"{why}, which --allow-inplace would let it do",
+            statement=None,
+            algorithm=None,
+            possible_inplace=kind,
+            expected=None,
+        )
+
+    def _copy(self, why: str, before: InnodbTable | None, refused: list[tuple[str, str]]) -> Strategy:
+        return Strategy("copy", why, row_versions=self._row_versions(before, before), refused=tuple(refused))
+
+    def _innodb(self) -> InnodbTable | None:
+        found = read_innodb(self.connection, self.server, self.table.database, [self.scratch.name])
+        return None if found is None else found.get(self.scratch.name)
+
+    def _row_versions(self, before: InnodbTable | None, after: InnodbTable | None) -> RowVersions | None:
+        real = self.scratch.real
+        if real is None or real.row_versions is None or before is None or after is None:
+            return None
+        taken = max(0, (after.row_versions or 0) - (before.row_versions or 0))
+        return RowVersions(real.row_versions, row_version_limit(self.server), taken)
+
+
+def _judge_in_place(before: InnodbTable | None, after: InnodbTable | None) -> tuple[StrategyKind, tuple[str, ...], str]:
+    """What the change in place did to the empty copy, from the ids in InnoDB's dictionary."""
+    if before is None or after is None:
+        why = "the server does it in place; whether that is a rebuild, this login may not see (PROCESS)"
+        return "inplace-rebuild", (), why
+    if before.table_ids != after.table_ids:
+        return "inplace-rebuild", (), "the server rebuilds the table in place"
+    old = {number for number, _ in before.indexes}
+    built = tuple(sorted(name for number, name in after.indexes if number not in old))
+    if built:
+        return "inplace-build", built, f"the server builds {', '.join(built)} in place, from all rows"
+    return "inplace-metadata", (), "the server changes its dictionary alone, in place; no row is read or written"
+
+
+def _price(server: Server, kind: StrategyKind) -> str | None:
+    if kind not in ("inplace-build", "inplace-rebuild"):
+        return None
+    room = int(server.variable("innodb_online_alter_log_max_size", "0"))
+    log = (
+        f" in a log of at most {humanize.naturalsize(room, binary=True)}, and it fails when that is full"
+        if room
+        else ""
+    )
+    return (
+        f"one statement that cannot be paced or resumed: writes meanwhile are kept{log}; undo grows for as long as it takes; "
+        "replicas replay it in one piece, and fall behind for as long"
+    )

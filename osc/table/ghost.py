@@ -28,20 +28,24 @@ def create_like(connection: Conn, names: Names) -> None:
 
 def alter_ghost(connection: Conn, names: Names, clauses: str) -> None:
     """Run the clauses on the ghost. Raises AlterSyntaxError or Refused with the server's own message."""
-    statement = f"alter table {qualified(names.database, names.ghost)} {clauses}"
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("set " + ", ".join(f"session {name} = @@global.{name}" for name in _ALTER_VARIABLES))
-            try:
-                cursor.execute(statement)
-            finally:
-                # For nothing but the ALTER: under ANSI_QUOTES, SHOW CREATE TABLE would have other quotes.
-                cursor.execute("set " + ", ".join(f"session {name} = {PINNED[name]}" for name in _ALTER_VARIABLES))
+        run_alter(connection, f"alter table {qualified(names.database, names.ghost)} {clauses}")
     except pymysql.err.MySQLError as error:
         text = error_text(error).replace(names.ghost, names.table)
         if error_code(error) in SYNTAX_ERRORS:
             raise AlterSyntaxError(f"the server cannot read the ALTER: {text}. Nothing was changed") from error
         raise Refused(f"the server refuses the ALTER: {text}. The table is as it was") from error
+
+
+def run_alter(connection: Conn, statement: str) -> None:
+    """Run an `ALTER` as the server itself would read it. Raises pymysql's errors."""
+    with connection.cursor() as cursor:
+        cursor.execute("set " + ", ".join(f"session {name} = @@global.{name}" for name in _ALTER_VARIABLES))
+        try:
+            cursor.execute(statement)
+        finally:
+            # For nothing but the ALTER: under ANSI_QUOTES, SHOW CREATE TABLE would have other quotes.
+            cursor.execute("set " + ", ".join(f"session {name} = {PINNED[name]}" for name in _ALTER_VARIABLES))
 
 
 def constraint_names(connection: Conn, server: Server, names: Names) -> dict[str, str]:

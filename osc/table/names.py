@@ -31,6 +31,11 @@ def names_for(database: str, table: str, old_timestamp: datetime | None = None) 
     return Names(database, table, decorated(table, "_gho"), decorated(table, "_ghc"), decorated(table, old_suffix))
 
 
+def scratch_name(table: str) -> str:
+    """The empty copy on which the server is asked what it can do itself; there for a moment only."""
+    return decorated(table, "_ght")
+
+
 def decorated(table: str, suffix: str) -> str:
     """`_table_suffix` in at most 64 characters, distinct for distinct tables."""
     name = f"_{table}{suffix}"
