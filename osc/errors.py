@@ -72,6 +72,10 @@ class AlreadyRunning(Refused):
     """Another engine holds the advisory lock of this table."""
 
 
+class NativeRefused(Refused):
+    """The server cannot make the change itself in the way that was asked for."""
+
+
 class ResumeRefused(Refused):
     """An earlier run left a ghost that this command cannot go on with."""
 
@@ -101,6 +105,10 @@ class ConversionFailed(MigrationFailed):
 
 class UniqueConflict(MigrationFailed):
     """Two rows of the original have the same value under a unique key of the new schema."""
+
+
+class LockNotHad(OscError):
+    """A native change was tried as often as allowed and never got the table's lock; the table is as it was."""
 
 
 class TakenOver(OscError):

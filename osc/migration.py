@@ -1,6 +1,7 @@
 """A migration, from the command to the swap: the phases in order.
 
     preflight   look, and refuse with every reason at once; nothing is touched
+    alter       what the server can do itself, it does, and that is all; else
     prepare     the advisory lock; the state table and the ghost, or those of an earlier run
     copy        rows in ranges, while the tail feeds the reconciler
     verify      every row of both tables compared
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import pymysql
@@ -43,6 +44,7 @@ from osc.errors import (
     ConversionFailed,
     DifferencesFound,
     Interrupted,
+    NativeRefused,
     OscError,
     Outcome,
     Refused,
@@ -55,6 +57,7 @@ from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.session import Conn, ConnectionSettings, Sessions, error_code, error_text, is_lost
 from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
+from osc.native.execute import NativeChange
 from osc.options import MigrationOptions
 from osc.plan.look import Look, look
 from osc.prepare import prepare_tables
@@ -114,6 +117,8 @@ class Migration:
     old_table: str | None = None
     has_tables: bool = False
     left_behind: tuple[str, ...] = ()
+    altered_ms: float | None = None
+    """How long the server's own change took, where that is what was done."""
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.reporter)
@@ -137,6 +142,8 @@ class Migration:
                 self._finish()
                 return
             check_lock = cleanup.enter_context(lock.kept())
+            if self.looked.strategy.is_native and self._alter_natively(self.looked, check_lock, confirm):
+                return
             try:
                 self._run_under_lock(binlog, check_lock)
             except Exception as error:
@@ -208,6 +215,46 @@ class Migration:
             engine.close()
             if self.swapped is not None:
                 self._finish()
+
+    # --- what the server does itself ------------------------------------------------------------------------------
+
+    def _alter_natively(self, looked: Look, check_lock: Callable[[], None], confirm: Confirm | None) -> bool:
+        """Let the server make the change; False when the real table does not take it that way and is to be copied."""
+        self._say_altering(looked)
+        self._phase("alter")
+
+        def check() -> None:
+            self._check_panic_file()
+            check_lock()
+            self.stop.check()
+            self.meter.tick()
+
+        change = NativeChange(
+            self.sessions,
+            looked.source,
+            looked.strategy,
+            self.options.cut_over_lock_timeout_s,
+            self.options.default_retries,
+            self.options.postpone_flag_file,
+            self.options.throttle_flag_files,
+            check,
+            self.stop,
+            self.meter.waiting_for,
+            self.meter.alter_attempt,
+        )
+        try:
+            self.altered_ms = change.run()
+        except NativeRefused as error:
+            if self.options.strategy != "auto":
+                raise
+            self.reporter.warning(f"{error}. The rows are copied instead")
+            looked.refuse_the_copy_if_blocked()
+            if confirm is not None and not confirm(looked.about_to_copy):
+                raise Aborted("not confirmed; nothing was changed") from error
+            return False
+        self.meter.waiting_for(None)
+        self._phase("done")
+        return True
 
     # --- the swap -------------------------------------------------------------------------------------------------
 
@@ -410,14 +457,18 @@ class Migration:
         """How it ended."""
         resumable = self._is_resumable(error)
         outcome: Outcome = "swapped"
-        if error is not None and (self.swapped is None or isinstance(error, DifferencesFound)):
+        if self.altered_ms is not None:
+            outcome = "altered"
+        elif error is not None and (self.swapped is None or isinstance(error, DifferencesFound)):
             outcome = error.outcome if isinstance(error, OscError) else "failed"
         exit_code = RESUMABLE_EXIT_CODE if resumable else EXIT_CODES[outcome]
         return self.meter.result(
             outcome=outcome,
             exit_code=exit_code,
             resumable=resumable,
+            strategy=self._strategy(),
             stall_ms=None if self.swapped is None else self.swapped.stall_ms,
+            alter_ms=self.altered_ms,
             attempts=tuple(self.cut_over.attempts) if self.cut_over is not None else (),
             old_table=self.old_table,
             error=None if error is None else str(error),
@@ -429,6 +480,26 @@ class Migration:
     def _phase(self, phase: Phase) -> None:
         self.meter.phase(phase)
 
+    def _strategy(self) -> str | None:
+        """How the change was made, or was being made when it ended; None when it had not come to that."""
+        if self.looked is None:
+            return None
+        return "copy" if self.has_tables or self.swapped is not None else self.looked.strategy.kind
+
+    def _say_altering(self, looked: Look) -> None:
+        strategy = looked.strategy
+        self.reporter.event(
+            "started",
+            database=looked.names.database,
+            table=looked.names.table,
+            alter=looked.alter.clauses_sql,
+            server=self.sessions.server.title,
+            strategy=strategy.kind,
+            statement=strategy.statement,
+            why=strategy.why,
+            row_versions=None if strategy.row_versions is None else asdict(strategy.row_versions),
+        )
+
     def _say_started(self, prepared: Prepared) -> None:
         assert self.looked is not None
         self.reporter.event(
@@ -437,6 +508,8 @@ class Migration:
             table=self.looked.names.table,
             alter=self.looked.alter.clauses_sql,
             server=self.sessions.server.title,
+            strategy="copy",
+            why=self.looked.strategy.why,
             key=prepared.pair.projection.key.text,
             ghost=self.looked.names.ghost,
             resumed=prepared.beginning.is_resumed,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from osc.native.strategy import WantedStrategy
 from osc.table.deferred import DeferIndexes
 from osc.throttle.governor import DEFAULT_IMPACT
 from osc.throttle.load import Limit
@@ -33,6 +34,10 @@ class MigrationOptions:
     table: str
     alter: str
     """As given: the clauses, or a whole `ALTER TABLE` statement."""
+    strategy: WantedStrategy = "auto"
+    """`auto`: what the server can do itself is left to it, everything else is copied."""
+    allow_inplace: bool = False
+    """Whether `auto` may let the server build indexes or rebuild the table in place."""
     workers: int = DEFAULT_WORKERS
     chunk_size: int | None = None
     """Rows in the first chunk and the most in any; None leaves both to the engine."""
@@ -45,7 +50,7 @@ class MigrationOptions:
     drop_old_table: bool = False
     timestamp_old_table: bool = False
     postpone_flag_file: Path | None = None
-    """While it exists, the swap waits."""
+    """While it exists, the swap waits, and so does a native change."""
     panic_flag_file: Path | None = None
     """When it appears, the migration is given up and cleaned up."""
     impact: str = DEFAULT_IMPACT
@@ -63,7 +68,7 @@ class MigrationOptions:
     """The replicas whose lag counts; without any, those that the server knows."""
     max_lag_s: float = DEFAULT_MAX_LAG_MS / 1_000
     throttle_flag_files: tuple[Path, ...] = ()
-    """While any of them exists, the copy waits."""
+    """While any of them exists, the copy waits, and a native change is not sent."""
     cut_over_lock_timeout_s: int = DEFAULT_CUT_OVER_LOCK_TIMEOUT_S
     """The most that one attempt at the swap may wait for its locks, or hold them."""
     initially_drop_ghost: bool = False

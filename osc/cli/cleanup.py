@@ -9,7 +9,7 @@ import click
 from osc.cli.connection import connection_options, settings_for
 from osc.cli.help import SectionedCommand, option
 from osc.cli.main import debug_option
-from osc.cli.migrate import split_name
+from osc.cli.target import split_name
 from osc.cli.terminal import ask, is_terminal, say_warning
 from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import Aborted, Interrupted, UsageError

@@ -7,8 +7,11 @@ from datetime import datetime
 
 import humanize
 
-from osc.mysql.session import Sessions
+from osc.errors import NativeRefused
+from osc.mysql.session import Conn, Sessions
 from osc.mysql.sql import qualified
+from osc.native.preflight import for_native
+from osc.native.strategy import Strategy, choose
 from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement, parse_alter
 from osc.plan.checks.leftovers import RoomMaking
@@ -33,8 +36,17 @@ class Look:
     """Whether an earlier run left tables that this one may go on with."""
     was_swapped: bool
     """Whether an earlier run of the same command has swapped the tables already."""
+    strategy: Strategy
     about_to_do: tuple[str, ...]
     """For the person who is asked whether to go on."""
+    about_to_copy: tuple[str, ...] = ()
+    """The same for the copy, should the real table not take what its empty copy took."""
+    copy_findings: tuple[Finding, ...] = ()
+    """What preflight found that only the copy minds."""
+
+    def refuse_the_copy_if_blocked(self) -> None:
+        """Raise PreflightRefused if the copy, which takes the native change's place after all, must not start."""
+        refuse_if_blocking(self.copy_findings)
 
 
 def look(
@@ -55,7 +67,8 @@ def look(
         if source is not None and options.resume != "never":
             earlier = swapped_before(connection, names, source, alter)
             if earlier is not None:
-                return Look(earlier, source, alter, False, True, ())
+                done = Strategy("copy", "an earlier run of this command has swapped the tables")
+                return Look(earlier, source, alter, False, True, done, ())
         findings = preflight(
             connection,
             sessions.server,
@@ -66,15 +79,56 @@ def look(
             reader_id=options.replica_server_id,
             room=RoomMaking(options.initially_drop_ghost, options.initially_drop_old),
         )
+        resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in findings)
+        goes_on = resumes or options.resume == "require"
+        strategy = _strategy(connection, sessions, options, source, alter, findings, goes_on)
     finally:
         connection.close()
         if binlog_connection is not None:
             binlog_connection.close()
-    _report(findings, reporter)
-    refuse_if_blocking(findings)
+    said = for_native(findings) if strategy.is_native else findings
+    _report(said, reporter)
+    refuse_if_blocking(said)
     assert source is not None, "preflight lets no table through that does not exist"
-    resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in findings)
-    return Look(names, source, alter, resumes, False, _about_to_do(sessions, options, names, source, alter))
+    by_copy = _about_to_do(sessions, names, source, alter, _copy_lines(options, names, strategy))
+    native = _about_to_do(sessions, names, source, alter, _native_lines(strategy))
+    return Look(
+        names,
+        source,
+        alter,
+        resumes,
+        False,
+        strategy,
+        native if strategy.is_native else by_copy,
+        by_copy,
+        tuple(finding for finding in findings if finding not in said),
+    )
+
+
+def _strategy(
+    connection: Conn,
+    sessions: Sessions,
+    options: MigrationOptions,
+    source: Table | None,
+    alter: AlterStatement,
+    findings: list[Finding],
+    goes_on: bool,
+) -> Strategy:
+    """How to go about it; a change that nothing can make as things are is left to the copy to refuse."""
+    if options.strategy == "copy":
+        return Strategy("copy", "asked for with --strategy copy")
+    if options.strategy == "auto" and goes_on:
+        return Strategy("copy", "an earlier run's copy is gone on with")
+    if source is None or any(finding.is_blocking for finding in for_native(findings)):
+        return Strategy("copy", "preflight found a reason not to start")
+    strategy = choose(connection, sessions.server, source, alter, options.allow_inplace, options.strategy)
+    if options.strategy != "auto" and not strategy.is_native:
+        reasons = "".join(f"\n  {algorithm}: {reason}" for algorithm, reason in strategy.refused) or f" {strategy.why}"
+        raise NativeRefused(
+            f"--strategy {options.strategy} is not possible for this ALTER of {qualified(source.database, source.name)}:"
+            f"{reasons}\nNothing was changed. With --strategy auto, the rows are copied where nothing else is possible"
+        )
+    return strategy
 
 
 def _report(findings: list[Finding], reporter: Reporter) -> None:
@@ -90,15 +144,39 @@ def _report(findings: list[Finding], reporter: Reporter) -> None:
 
 
 def _about_to_do(
-    sessions: Sessions, options: MigrationOptions, names: Names, source: Table, alter: AlterStatement
+    sessions: Sessions,
+    names: Names,
+    source: Table,
+    alter: AlterStatement,
+    how: tuple[str, ...],
 ) -> tuple[str, ...]:
     table = qualified(names.database, names.table)
     size = humanize.naturalsize(source.data_bytes + source.index_bytes, binary=True)
-    fate = "dropped after the swap" if options.drop_old_table else f"kept as {names.old}"
     return (
         f"server   {sessions.server.title} at {sessions.settings.place}",
         f"table    {table}, about {humanize.intcomma(source.estimated_rows)} rows, {size}",
         f"alter    {alter.clauses_sql}",
+        *how,
+    )
+
+
+def _copy_lines(options: MigrationOptions, names: Names, strategy: Strategy) -> tuple[str, ...]:
+    fate = "dropped after the swap" if options.drop_old_table else f"kept as {names.old}"
+    return (
         f"how      copy into {names.ghost} while the application goes on, verify every row, swap under a short lock",
+        *([] if strategy.is_native else [f"         since {strategy.why}"]),
         f"after    the old table is {fate}",
     )
+
+
+def _native_lines(strategy: Strategy) -> tuple[str, ...]:
+    lines = [f"how      {strategy.why}", f"sends    {strategy.statement}"]
+    if strategy.price:
+        lines.append(f"price    {strategy.price}")
+    versions = strategy.row_versions
+    if versions is not None and versions.needed:
+        lines.append(
+            f"versions {versions.used + versions.needed} of {versions.limit} row versions are used up afterwards"
+        )
+    lines.append("after    there will be no old table: the table is altered where it is, and nothing brings it back")
+    return tuple(lines)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from osc.progress.output import Output
-from osc.progress.report import PHASES, JsonValue, Result, Status
+from osc.progress.report import NATIVE_PHASES, PHASES, JsonValue, Result, Status
 from osc.progress.text import (
     details,
     duration,
@@ -47,6 +47,7 @@ class LiveReporter:
         self._status: Status | None = None
         self._database: str | None = None
         self._table: str | None = None
+        self._is_native = False
 
     def event(self, name: str, **fields: JsonValue) -> None:
         if name == "started":
@@ -144,9 +145,12 @@ class LiveReporter:
 
     def _phases(self, status: Status) -> Text:
         done, here, ahead = ("✓", "●", "○") if self._is_unicode else ("x", ">", "-")
-        current = PHASES.index(status.phase)
+        if status.phase in ("alter", "prepare"):
+            self._is_native = status.phase == "alter"
+        listed = NATIVE_PHASES if self._is_native else PHASES
+        current = listed.index(status.phase)
         line = Text()
-        for index, phase in enumerate(PHASES[:-1]):
+        for index, phase in enumerate(listed[:-1]):
             if index:
                 line.append("   ")
             if index < current:

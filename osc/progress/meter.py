@@ -8,7 +8,7 @@ from typing import Protocol
 from osc.errors import Outcome
 from osc.progress.eta import RateMeter
 from osc.progress.gauges import Gauges
-from osc.progress.report import CutOverAttempt, Phase, Reporter, Result, Status
+from osc.progress.report import AlterAttempt, CutOverAttempt, Phase, Reporter, Result, Status
 
 STATUS_EVERY_S = 0.25
 
@@ -72,6 +72,16 @@ class Meter:
             reason=attempt.reason,
         )
 
+    def alter_attempt(self, attempt: AlterAttempt) -> None:
+        """A native change has been tried."""
+        self._reporter.event(
+            "alter_attempt",
+            number=attempt.number,
+            duration_ms=round(attempt.duration_ms, 1),
+            outcome=attempt.outcome,
+            reason=attempt.reason,
+        )
+
     def tick(self, at_once: bool = False) -> None:
         """Report the status, a few times a second at the most."""
         now = time.monotonic()
@@ -124,8 +134,10 @@ class Meter:
         *,
         outcome: Outcome,
         exit_code: int,
+        strategy: str | None,
         resumable: bool,
         stall_ms: float | None,
+        alter_ms: float | None,
         attempts: tuple[CutOverAttempt, ...],
         old_table: str | None,
         error: str | None,
@@ -140,6 +152,7 @@ class Meter:
         return Result(
             outcome=outcome,
             exit_code=exit_code,
+            strategy=strategy,
             resumable=resumable,
             rows_copied=engine.rows_copied if engine else 0,
             keys_reconciled=engine.keys_reconciled if engine else 0,
@@ -149,6 +162,7 @@ class Meter:
             copy_s=round(self._spent_s.get("copy", 0.0), 3),
             verify_s=round(self._spent_s.get("verify", 0.0), 3),
             cut_over_stall_ms=None if stall_ms is None else round(stall_ms, 1),
+            alter_ms=None if alter_ms is None else round(alter_ms, 1),
             cut_over_attempts=attempts,
             old_table=old_table,
             error=error,

@@ -14,11 +14,15 @@ from osc.errors import Outcome
 
 JsonValue: TypeAlias = str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 
-Phase = Literal["preflight", "prepare", "copy", "verify", "ready", "cut-over", "done"]
-"""`ready`: everything is verified and the swap waits, for a flag file or for whatever blocks it."""
+Phase = Literal["preflight", "prepare", "copy", "verify", "ready", "cut-over", "alter", "done"]
+"""`ready`: everything is verified and the swap waits, for a flag file or for whatever blocks it. `alter`: the server makes the
+change itself, or is about to."""
 
 PHASES: tuple[Phase, ...] = ("preflight", "prepare", "copy", "verify", "ready", "cut-over", "done")
-"""In the order in which a migration goes through them."""
+"""In the order in which a copy goes through them."""
+
+NATIVE_PHASES: tuple[Phase, ...] = ("preflight", "alter", "done")
+"""The same for a change that the server makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,24 @@ class CutOverAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class AlterAttempt:
+    """One time that a native change was sent to the server."""
+
+    number: int
+    duration_ms: float
+    outcome: Literal["altered", "failed"]
+    reason: str | None = None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How a migration ended."""
 
     outcome: Outcome
     exit_code: int
+    strategy: str | None = None
+    """`copy`, or the kind of the native change (`osc.native.strategy`); None when it had not come to that."""
     resumable: bool = False
     rows_copied: int = 0
     keys_reconciled: int = 0
@@ -93,6 +110,8 @@ class Result:
     verify_s: float = 0.0
     cut_over_stall_ms: float | None = None
     """Of the attempt that swapped; None when none did."""
+    alter_ms: float | None = None
+    """How long the server's own change took, from sending it to its end; None for a copy."""
     cut_over_attempts: tuple[CutOverAttempt, ...] = ()
     old_table: str | None = None
     """The name under which the old table was kept; None when it was dropped or nothing was swapped."""

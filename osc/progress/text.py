@@ -13,7 +13,7 @@ QUIET_EVENTS = frozenset({"phase", "checkpoint", "status", "finished"})
 
 _SUMMARIES = {
     "swapped": "swapped: {table} has its new schema",
-    "altered": "altered: {table} has its new schema; the server changed it in place, no copy was needed",
+    "altered": "altered: {table} has its new schema; the server did it itself, no copy was needed",
     "failed": "failed: {table} is as it was",
     "refused": "refused: nothing was touched",
     "aborted": "aborted: {table} is as it was",
@@ -76,7 +76,7 @@ def rows(status: Status) -> str:
     if status.phase == "verify":
         total = "" if status.verify_total is None else f" of {number(status.verify_total)}"
         return f"{number(status.rows_verified)}{total} rows verified"
-    if status.phase in ("ready", "cut-over", "done"):
+    if status.phase in ("ready", "cut-over") or (status.phase == "done" and status.rows_estimated is not None):
         return f"{number(status.rows_copied)} rows copied, {number(status.rows_verified)} verified"
     return ""
 
@@ -101,7 +101,7 @@ def details(status: Status) -> list[str]:
         found.append(f"chunks of {number(status.chunk_rows)} rows in {milliseconds(status.chunk_ms)}")
     if status.phase in ("copy", "verify") and status.workers:
         found.append(f"{status.workers} worker{'s' if status.workers != 1 else ''}")
-    if status.phase not in ("preflight", "prepare", "done"):
+    if status.phase not in ("preflight", "prepare", "alter", "done"):
         found.append(f"{number(status.pending_keys)} keys pending, {number(status.keys_reconciled)} reconciled")
     if status.phase in ("copy", "verify") and status.pace is not None and status.pace_reason:
         found.append(f"pace {status.pace:.0%}: {printable(status.pace_reason)}")
@@ -145,6 +145,8 @@ def event_lines(name: str, fields: Mapping[str, JsonValue]) -> list[str]:
             lines = [f"{verb} {fields.get('database')}.{fields.get('table')}{server}{key}"]
             lines += [f"alter: {fields['alter']}"] if fields.get("alter") else []
             deferred = fields.get("deferred_indexes")
+            lines += [f"the server does it itself: {fields['statement']}"] if fields.get("statement") else []
+            lines += ["there will be no old table"] if fields.get("statement") else []
             lines += [f"indexes built after the copy: {_listed(deferred)}"] if deferred else []
         case "preflight":
             findings = fields.get("findings")
@@ -167,6 +169,11 @@ def event_lines(name: str, fields: Mapping[str, JsonValue]) -> list[str]:
             held = f", writers waited at most {milliseconds(stall)}" if isinstance(stall, int | float) else ""
             why = f": {fields['reason']}" if fields.get("reason") else ""
             lines = [f"cut-over attempt {fields.get('number')} {fields.get('outcome')}{held}{why}"]
+        case "alter_attempt":
+            took = fields.get("duration_ms")
+            after = f" after {milliseconds(took)}" if isinstance(took, int | float) else ""
+            why = f": {fields['reason']}" if fields.get("reason") else ""
+            lines = [f"attempt {fields.get('number')} {fields.get('outcome')}{after}{why}"]
         case _:
             pairs = _pairs(fields)
             lines = [f"{name}: {pairs}" if pairs else name]
@@ -186,6 +193,8 @@ def summary_lines(result: Result, database: str | None, table: str | None) -> li
         parts = (("copy", result.copy_s), ("verify", result.verify_s))
         phases = [f"{label} {duration(value)}" for label, value in parts if value]
         lines.append(("time", duration(result.duration_s) + (f" ({', '.join(phases)})" if phases else "")))
+    if result.alter_ms is not None:
+        lines.append(("statement", f"took {milliseconds(result.alter_ms)}; there is no old table"))
     lines += _swap_lines(result)
     if result.old_table:
         where = f"{database}.{result.old_table}" if database else result.old_table

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from osc.cli.migrate import migrate, split_name, target
+from osc.cli.migrate import migrate
+from osc.cli.target import split_name, target
 from osc.errors import UsageError
 from tests.cli.running import CHECKOUT, COMMAND, TIMEOUT_S, environment, login_arguments, osc, osc_at_terminal
 from tests.servers import ServerUnderTest

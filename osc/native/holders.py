@@ -1,0 +1,69 @@
+"""Who holds the table's metadata lock, by name, so that somebody can do something about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from osc.mysql.session import Conn
+from osc.plan.checks.ask import ask_for_sessions_if_allowed
+
+_AGE = "timestampdiff(second, x.trx_started, convert_tz(now(), @@session.time_zone, 'SYSTEM'))"
+"""`trx_started` is in the time zone of the operating system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A session in whose way a change of the table's definition is, or may be."""
+
+    connection: int
+    text: str
+    """For people."""
+    keeps_it: bool
+    """Whether the lock is held on purpose (`LOCK TABLES`), or has been for longer than was asked about."""
+
+
+def holders(connection: Conn, database: str, table: str, own: Collection[int], longer_than_s: float) -> list[Holder]:
+    """Sessions that hold a lock on the table.
+
+    Where the server does not show those (no performance schema, or no privilege), the sessions with a transaction older
+    than `longer_than_s`, which may be in the way; then nobody is known to keep the lock.
+    """
+    rows = ask_for_sessions_if_allowed(
+        connection,
+        "select t.processlist_id, t.processlist_user, t.processlist_host, max(m.lock_duration = 'EXPLICIT'),"
+        f" max({_AGE}), max(t.processlist_info)"
+        " from performance_schema.metadata_locks m"
+        " join performance_schema.threads t on t.thread_id = m.owner_thread_id"
+        " left join information_schema.innodb_trx x on x.trx_mysql_thread_id = t.processlist_id"
+        " where m.object_type = 'TABLE' and m.object_schema = %s and m.object_name = %s and m.lock_status = 'GRANTED'"
+        " group by t.processlist_id, t.processlist_user, t.processlist_host order by 1",
+        (database, table),
+    )
+    if rows:
+        return [
+            Holder(
+                int(str(number)),
+                f"connection {number} ({user}@{host}), which {_doing(age, info)}",
+                bool(explicit) or (age is not None and int(str(age)) >= longer_than_s),
+            )
+            for number, user, host, explicit, age, info in rows
+            if number is not None and number not in own
+        ]
+    suspects = ask_for_sessions_if_allowed(
+        connection,
+        f"select x.trx_mysql_thread_id, p.user, p.host, {_AGE} from information_schema.innodb_trx x"
+        " join information_schema.processlist p on p.id = x.trx_mysql_thread_id"
+        f" where {_AGE} >= %s order by x.trx_started",
+        (int(longer_than_s),),
+    )
+    return [
+        Holder(int(str(number)), f"perhaps connection {number} ({user}@{host}), in a transaction for {age} s", False)
+        for number, user, host, age in suspects or ()
+        if number not in own
+    ]
+
+
+def _doing(age: object, info: object) -> str:
+    transaction = "uses the table" if age is None else f"has been using the table in a transaction of {age} s"
+    return f"{transaction} and runs {' '.join(str(info).split())[:80]}" if info else f"{transaction} and is idle"
