@@ -118,7 +118,8 @@ class NativeChange:
         if len(self.attempts) >= self.attempts_allowed:
             raise LockNotHad(
                 f"the ALTER was sent {len(self.attempts)} times and never got its lock; the last time: {last.reason}. "
-                f"{self._name} is as it was. Run the same command again at a quieter time, or with a longer --cut-over-lock-timeout-seconds"
+                f"{self._name} is as it was. Run the same command again at a quieter time, or with a longer "
+                "--cut-over-lock-timeout-seconds"
             )
         if last.duration_ms > 1_000 * TOO_LONG_TO_REPEAT_S:
             raise LockNotHad(
@@ -146,10 +147,10 @@ class NativeChange:
         began = time.monotonic()
         try:
             error = self._send(session, connection)
+            took_ms = 1_000 * (time.monotonic() - began)
         finally:
             if connection.open:
                 connection.close()
-        took_ms = 1_000 * (time.monotonic() - began)
         if error is not None and (is_lost(error) or is_retryable(error)):
             # A statement that was killed may have been through.
             error = None if self._went_through(connection) else error

@@ -21,13 +21,10 @@ from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.native.innodb import InnodbTable, read_innodb, row_version_limit
 from osc.plan.alter import AlterStatement
-from osc.state.table import table_comment
+from osc.state.table import SCRATCH_COMMENT, table_comment
 from osc.table.facts import Table, read_table
 from osc.table.ghost import constraint_names, create_like, drop_tables
 from osc.table.names import Names, decorated, names_for, scratch_name
-
-SCRATCH_COMMENT = "osc scratch"
-"""By which an empty copy that a killed run left is known."""
 
 WAIT_S = 15
 """For another run that asks about the same table, and for a lock that keeps tables from being made."""
@@ -60,7 +57,7 @@ def scratch_copy(connection: Conn, server: Server, source: Table) -> Iterator[Sc
     """
     name = scratch_name(source.name)
     names = replace(names_for(source.database, source.name), ghost=name)
-    with _alone(connection, source), _bounded(connection, source):
+    with alone_with_scratch(connection, source.database, source.name), _bounded(connection, source):
         drop_left_scratch(connection, source)
         try:
             create_like(connection, names)
@@ -110,15 +107,15 @@ def alter_clauses(connection: Conn, server: Server, scratch: Scratch, alter: Alt
 
 
 @contextmanager
-def _alone(connection: Conn, source: Table) -> Iterator[None]:
-    """One run at a time asks about a table: the empty copy has but one name."""
-    lock = "osc:" + hashlib.sha256(f"scratch of {source.database}.{source.name}".encode()).hexdigest()[:40]
+def alone_with_scratch(connection: Conn, database: str, table: str) -> Iterator[None]:
+    """One run at a time asks about a table: the empty copy has but one name. Raises Refused when another does."""
+    lock = "osc:" + hashlib.sha256(f"scratch of {database}.{table}".encode()).hexdigest()[:40]
     with connection.cursor() as cursor:
         cursor.execute("select get_lock(%s, %s)", (lock, WAIT_S))
         row = cursor.fetchone()
         if row is None or row[0] != 1:
             raise Refused(
-                f"another run has been asking about {qualified(source.database, source.name)} for more than {WAIT_S} s. "
+                f"another run has been asking about {qualified(database, table)} for more than {WAIT_S} s. "
                 "Nothing was changed. Run the command again"
             )
     try:

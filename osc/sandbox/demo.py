@@ -227,8 +227,8 @@ def _show(
     )
     _watch(options.alone_s, stop)
     command = [sys.executable, "-m", "osc", "migrate", f"--defaults-file={migrator_file}"]
-    command += [f"--table={DATABASE}.{TABLE}", f"--alter={options.alter}", "--yes"]
-    say(f"now: osc migrate --table {DATABASE}.{TABLE} --alter {shlex.quote(options.alter)}")
+    command += [f"--table={DATABASE}.{TABLE}", f"--alter={options.alter}", "--strategy=copy", "--yes"]
+    say(f"now: osc migrate --table {DATABASE}.{TABLE} --alter {shlex.quote(options.alter)} --strategy copy")
     migration = run_migration(command, server.folder / "events.json", stop)
     say(f"{options.alone_s:g} s more of the writers alone")
     _watch(options.alone_s, stop)

@@ -18,10 +18,11 @@ from osc.errors import MigrationFailed
 from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.session import Conn, Sessions, error_text
 from osc.mysql.sql import qualified
-from osc.state.table import SENTRY_COMMENT, STATE_COMMENT
-from osc.table.names import Names, decorated, names_for
+from osc.native.scratch import alone_with_scratch
+from osc.state.table import SCRATCH_COMMENT, SENTRY_COMMENT, STATE_COMMENT
+from osc.table.names import Names, decorated, names_for, scratch_name
 
-LeftoverKind = Literal["state", "ghost", "sentry", "old"]
+LeftoverKind = Literal["state", "ghost", "sentry", "old", "scratch"]
 
 SYSTEM_DATABASES = ("mysql", "sys", "information_schema", "performance_schema")
 
@@ -100,11 +101,12 @@ def _remove(sessions: Sessions, database: str, original: str, drops_old: bool) -
         done = []
         if any(item.is_ours and item.original_exists for item in find_leftovers(connection, database, original)):
             done += restore_names(connection, earlier_names(connection, names_for(database, original)))
-        items = [item for item in find_leftovers(connection, database, original) if item.is_removable(drops_old)]
-        # The state table goes last: it is the mark by which the ghost is known to be ours.
-        for item in sorted(items, key=lambda item: item.kind == "state"):
-            _drop(connection, item)
-            done.append(f"dropped {item.sql_name}")
+        with alone_with_scratch(connection, database, original):
+            items = [item for item in find_leftovers(connection, database, original) if item.is_removable(drops_old)]
+            # The state table goes last: it is the mark by which the ghost is known to be ours.
+            for item in sorted(items, key=lambda item: item.kind == "state"):
+                _drop(connection, item)
+                done.append(f"dropped {item.sql_name}")
         return done
     finally:
         connection.close()
@@ -160,6 +162,9 @@ def _beside(original: str, entries: Sequence[_Entry]) -> list[Leftover]:
     found = [leftover(state, "state", True)] if state is not None and is_marked else []
     ghosts = {names.ghost, _swap_names(names).ghost} if is_marked else {names.ghost}
     found += [leftover(by_name[name.lower()], "ghost", is_marked) for name in ghosts if name.lower() in by_name]
+    scratch = by_name.get(scratch_name(original).lower())
+    if scratch is not None and scratch.comment == SCRATCH_COMMENT:
+        found.append(leftover(scratch, "scratch", True))
     for entry in entries:
         is_old = _is_old(original, entry.name)
         if entry.comment == SENTRY_COMMENT and (is_old or entry.name == _swap_names(names).old):

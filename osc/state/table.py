@@ -27,6 +27,7 @@ UNKNOWN_COLUMN = 1054
 
 STATE_COMMENT = "osc state"
 SENTRY_COMMENT = "osc sentry"
+SCRATCH_COMMENT = "osc scratch"
 
 
 class StateTable:

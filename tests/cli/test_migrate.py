@@ -18,6 +18,7 @@ from tests.cli.running import CHECKOUT, COMMAND, TIMEOUT_S, environment, login_a
 from tests.servers import ServerUnderTest
 
 ALTER = "add column note varchar(20)"
+BY_COPY = ("--strategy", "copy")
 
 
 # --- which table --------------------------------------------------------------------------------------------------
@@ -134,7 +135,7 @@ def columns(server: ServerUnderTest, table: str) -> list[object]:
 
 
 def test_a_program_follows_a_migration_by_its_events(server: ServerUnderTest, login: list[str], orders: str) -> None:
-    done = osc("migrate", *login, "--table", orders, "--alter", ALTER, "--output", "json")
+    done = osc("migrate", *login, "--table", orders, "--alter", ALTER, *BY_COPY, "--output", "json")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(event["time"].endswith("Z") for event in events)
@@ -153,7 +154,7 @@ def test_a_program_follows_a_migration_by_its_events(server: ServerUnderTest, lo
 def test_a_pipe_gets_plain_lines_and_no_control_sequences(
     server: ServerUnderTest, login: list[str], orders: str
 ) -> None:
-    done = osc("migrate", *login, "--alter", f"ALTER TABLE {orders} {ALTER}", "--ok-to-drop-table")
+    done = osc("migrate", *login, "--alter", f"ALTER TABLE {orders} {ALTER}", "--ok-to-drop-table", *BY_COPY)
     assert done.returncode == 0, done.stderr
     assert "] copy: " in done.stdout
     assert f"swapped: {orders} has its new schema" in done.stdout
@@ -165,7 +166,9 @@ def test_a_pipe_gets_plain_lines_and_no_control_sequences(
 def test_at_a_terminal_it_shows_what_it_will_do_and_goes_on_with_yes(
     server: ServerUnderTest, login: list[str], orders: str
 ) -> None:
-    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, answers={"Go ahead? [y/N] ": "y\n"})
+    done = osc_at_terminal(
+        "migrate", *login, "--table", orders, "--alter", ALTER, *BY_COPY, answers={"Go ahead? [y/N] ": "y\n"}
+    )
     assert done.exit_code == 0, done.shown
     assert "swapped" in done.shown
     assert columns(server, orders) == ["id", "total", "note"]
@@ -173,7 +176,14 @@ def test_at_a_terminal_it_shows_what_it_will_do_and_goes_on_with_yes(
 
 def test_at_a_terminal_no_leaves_everything_as_it_is(server: ServerUnderTest, login: list[str], orders: str) -> None:
     done = osc_at_terminal(
-        "migrate", *login, "--table", orders, "--alter", ALTER, answers={"Go ahead? [y/N] ": "what\n", "y/N": "n\n"}
+        "migrate",
+        *login,
+        "--table",
+        orders,
+        "--alter",
+        ALTER,
+        *BY_COPY,
+        answers={"Go ahead? [y/N] ": "what\n", "y/N": "n\n"},
     )
     assert done.exit_code == 3, done.shown
     assert columns(server, orders) == ["id", "total"]
@@ -181,7 +191,9 @@ def test_at_a_terminal_no_leaves_everything_as_it_is(server: ServerUnderTest, lo
 
 
 def test_ctrl_c_at_the_question_ends_it(server: ServerUnderTest, login: list[str], orders: str) -> None:
-    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, answers={"Go ahead? [y/N] ": "\x03"})
+    done = osc_at_terminal(
+        "migrate", *login, "--table", orders, "--alter", ALTER, *BY_COPY, answers={"Go ahead? [y/N] ": "\x03"}
+    )
     assert done.exit_code == 3, done.shown
     assert columns(server, orders) == ["id", "total"]
 
@@ -191,7 +203,7 @@ def test_execute_asks_nothing_and_the_live_display_gives_way_to_a_summary(
 ) -> None:
     # Small chunks with long pauses: the display is drawn a few times a second, and must not miss the copy.
     slowly = ("--chunk-size", "100", "--nice-ratio", "50")
-    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, "--execute", *slowly)
+    done = osc_at_terminal("migrate", *login, "--table", orders, "--alter", ALTER, *BY_COPY, "--execute", *slowly)
     assert done.exit_code == 0, done.shown
     assert "Go ahead" not in done.shown
     assert "● copy" in done.shown
@@ -206,7 +218,17 @@ def test_a_signal_stops_it_with_a_checkpoint_and_the_same_command_goes_on(
     # The flag file holds the swap back, so that there is something to stop.
     flag = tmp_path / "postpone"
     flag.touch()
-    command = ["migrate", *login, "--table", orders, "--alter", ALTER, "--postpone-cut-over-flag-file", str(flag)]
+    command = [
+        "migrate",
+        *login,
+        "--table",
+        orders,
+        "--alter",
+        ALTER,
+        *BY_COPY,
+        "--postpone-cut-over-flag-file",
+        str(flag),
+    ]
     with subprocess.Popen(
         [*COMMAND, *command, "--output", "json"],
         cwd=CHECKOUT,

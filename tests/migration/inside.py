@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from osc.control.stop import StopRequest
 from osc.migration import migrate
@@ -64,7 +64,7 @@ class Recorder:
 
 
 class Inside:
-    """A migration on a thread."""
+    """A migration by copy on a thread."""
 
     def __init__(self, server: ServerUnderTest, options: MigrationOptions) -> None:
         self.recorder = Recorder()
@@ -74,7 +74,9 @@ class Inside:
 
     def _run(self, server: ServerUnderTest, options: MigrationOptions) -> None:
         try:
-            self._result = migrate(Sessions(server.migrator), None, options, self.recorder, None, self.stop)
+            self._result = migrate(
+                Sessions(server.migrator), None, replace(options, strategy="copy"), self.recorder, None, self.stop
+            )
         finally:
             self.recorder.end(self._result)
 

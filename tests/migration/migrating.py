@@ -61,11 +61,15 @@ def command(
     options: Sequence[str] = (),
     program: Sequence[str] = ("osc",),
 ) -> list[str]:
-    """The command line of a migration, unpaced unless the options say otherwise: the tests' writers are not to be spared."""
+    """The command line of a migration by copy, unpaced, unless the options say otherwise.
+
+    The tests' writers are not to be spared, and what the server could do itself is copied too.
+    """
     login = ["--host", server.migrator.host, "--port", str(server.migrator.port), "--user", server.migrator.user]
     what = ["--database", database, "--table", table, "--alter", alter]
-    unpaced = [] if "--impact" in options else ["--impact", "max"]
-    return [sys.executable, "-m", *program, "migrate", *login, *what, "--output", "json", "--yes", *unpaced, *options]
+    pinned = [] if "--impact" in options else ["--impact", "max"]
+    pinned += [] if "--strategy" in options else ["--strategy", "copy"]
+    return [sys.executable, "-m", *program, "migrate", *login, *what, "--output", "json", "--yes", *pinned, *options]
 
 
 def environment(server: ServerUnderTest) -> dict[str, str]:

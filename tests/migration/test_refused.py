@@ -112,7 +112,7 @@ def test_a_password_on_the_command_line_is_not_to_be_seen_in_the_process_list(
             [
                 *(sys.executable, "-m", "osc", "migrate", "--host", server.host, "--port", str(server.port)),
                 *("--user", server.migrator.user, f"--password={server.migrator.password}", "--output", "json"),
-                *("--table", f"{database}.t", "--alter", "engine=InnoDB", "--yes"),
+                *("--table", f"{database}.t", "--alter", "engine=InnoDB", "--strategy", "copy", "--yes"),
                 *("--postpone-cut-over-flag-file", str(postpone)),
             ],
             cwd=ROOT,

@@ -74,7 +74,12 @@ class Conductor:
 def run(server: ServerUnderTest, database: str, scenario: Scenario, flag: Path) -> Result:
     """The scenario's changes and its migration side by side."""
     options = MigrationOptions(
-        database=database, table="t", alter=scenario.alter, chunk_size=scenario.chunk_rows, postpone_flag_file=flag
+        database=database,
+        table="t",
+        alter=scenario.alter,
+        strategy="copy",
+        chunk_size=scenario.chunk_rows,
+        postpone_flag_file=flag,
     )
     conductor = Conductor(server, database, scenario.changes, flag)
     conductor.thread.start()

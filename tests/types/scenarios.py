@@ -69,7 +69,7 @@ class Scenario:
                 'login=("$1" "$2" "$3"); flag=$(mktemp)',
                 *_here(["drop database if exists osc_repro", "create database osc_repro character set utf8mb4"]),
                 *_here([LOOSE, *self.create, *self.rows], "osc_repro"),
-                'osc migrate --host "$1" --port "$2" --user "$3" --database osc_repro --table t --yes \\',
+                'osc migrate --host "$1" --port "$2" --user "$3" --database osc_repro --table t --strategy copy --yes \\',
                 f'  --chunk-size {max(10, self.chunk_rows)} --postpone-cut-over-flag-file "$flag" --alter "$(cat <<\'ALTER\'',
                 self.alter,
                 "ALTER",
