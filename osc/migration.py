@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pymysql
@@ -44,7 +44,6 @@ from osc.errors import (
     ConversionFailed,
     DifferencesFound,
     Interrupted,
-    NativeRefused,
     OscError,
     Outcome,
     Refused,
@@ -57,8 +56,9 @@ from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.session import Conn, ConnectionSettings, Sessions, error_code, error_text, is_lost
 from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
-from osc.native.execute import NativeChange
+from osc.native.alter import Altered, alter_natively
 from osc.options import MigrationOptions
+from osc.plan.findings import refuse_if_blocking
 from osc.plan.look import Look, look
 from osc.prepare import prepare_tables
 from osc.prepared import Prepared
@@ -117,8 +117,8 @@ class Migration:
     old_table: str | None = None
     has_tables: bool = False
     left_behind: tuple[str, ...] = ()
-    altered_ms: float | None = None
-    """How long the server's own change took, where that is what was done."""
+    altered: Altered | None = None
+    """Where the server has made the change itself."""
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.reporter)
@@ -219,9 +219,7 @@ class Migration:
     # --- what the server does itself ------------------------------------------------------------------------------
 
     def _alter_natively(self, looked: Look, check_lock: Callable[[], None], confirm: Confirm | None) -> bool:
-        """Let the server make the change; False when the real table does not take it that way and is to be copied."""
-        self._say_altering(looked)
-        self._phase("alter")
+        """Let the server make the change; False when the real table does not take it and is to be copied after all."""
 
         def check() -> None:
             self._check_panic_file()
@@ -229,32 +227,12 @@ class Migration:
             self.stop.check()
             self.meter.tick()
 
-        change = NativeChange(
-            self.sessions,
-            looked.source,
-            looked.strategy,
-            self.options.cut_over_lock_timeout_s,
-            self.options.default_retries,
-            self.options.postpone_flag_file,
-            self.options.throttle_flag_files,
-            check,
-            self.stop,
-            self.meter.waiting_for,
-            self.meter.alter_attempt,
-        )
-        try:
-            self.altered_ms = change.run()
-        except NativeRefused as error:
-            if self.options.strategy != "auto":
-                raise
-            self.reporter.warning(f"{error}. The rows are copied instead")
-            looked.refuse_the_copy_if_blocked()
+        self.altered = alter_natively(self.sessions, looked, self.options, self.stop, check, self.meter, self.reporter)
+        if self.altered is None:
+            refuse_if_blocking(looked.copy_findings)
             if confirm is not None and not confirm(looked.about_to_copy):
-                raise Aborted("not confirmed; nothing was changed") from error
-            return False
-        self.meter.waiting_for(None)
-        self._phase("done")
-        return True
+                raise Aborted("not confirmed; nothing was changed")
+        return self.altered is not None
 
     # --- the swap -------------------------------------------------------------------------------------------------
 
@@ -457,7 +435,7 @@ class Migration:
         """How it ended."""
         resumable = self._is_resumable(error)
         outcome: Outcome = "swapped"
-        if self.altered_ms is not None:
+        if self.altered is not None:
             outcome = "altered"
         elif error is not None and (self.swapped is None or isinstance(error, DifferencesFound)):
             outcome = error.outcome if isinstance(error, OscError) else "failed"
@@ -468,7 +446,7 @@ class Migration:
             resumable=resumable,
             strategy=self._strategy(),
             stall_ms=None if self.swapped is None else self.swapped.stall_ms,
-            alter_ms=self.altered_ms,
+            alter_ms=None if self.altered is None else self.altered.took_ms,
             attempts=tuple(self.cut_over.attempts) if self.cut_over is not None else (),
             old_table=self.old_table,
             error=None if error is None else str(error),
@@ -484,21 +462,9 @@ class Migration:
         """How the change was made, or was being made when it ended; None when it had not come to that."""
         if self.looked is None:
             return None
+        if self.altered is not None:
+            return self.altered.kind
         return "copy" if self.has_tables or self.swapped is not None else self.looked.strategy.kind
-
-    def _say_altering(self, looked: Look) -> None:
-        strategy = looked.strategy
-        self.reporter.event(
-            "started",
-            database=looked.names.database,
-            table=looked.names.table,
-            alter=looked.alter.clauses_sql,
-            server=self.sessions.server.title,
-            strategy=strategy.kind,
-            statement=strategy.statement,
-            why=strategy.why,
-            row_versions=None if strategy.row_versions is None else asdict(strategy.row_versions),
-        )
 
     def _say_started(self, prepared: Prepared) -> None:
         assert self.looked is not None

@@ -18,7 +18,7 @@ import pymysql
 from osc.errors import Refused
 from osc.mysql.server import Server
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code, error_text
-from osc.mysql.sql import qualified
+from osc.mysql.sql import qualified, quote
 from osc.native.innodb import InnodbTable, read_innodb, row_version_limit
 from osc.plan.alter import AlterStatement
 from osc.state.table import SCRATCH_COMMENT, table_comment
@@ -159,24 +159,26 @@ def _repeat_history(connection: Conn, server: Server, source: Table, name: str) 
     if found is None or source.name not in found or name not in found:
         return None
     real, copy = found[source.name], found[name]
-    sql_name = qualified(source.database, name)
-    with connection.cursor() as cursor:
-        if real.row_format != copy.row_format:
-            cursor.execute(f"alter table {sql_name} row_format = {real.row_format}")
-        if real.columns > copy.columns and not any(index.index_type == "FULLTEXT" for index in source.indexes):
-            # A FULLTEXT index that is gone has left its hidden column.
-            cursor.execute(
-                f"alter table {sql_name} add column {_FILLER} text, add fulltext index {_FILLER} ({_FILLER})"
-            )
-            cursor.execute(f"alter table {sql_name} drop column {_FILLER}, algorithm = inplace")
-        versions = min(real.row_versions or 0, row_version_limit(server))
-        if versions:
-            # In place, since an instant change would count already.
-            cursor.execute(f"alter table {sql_name} add column {_FILLER}0 tinyint, algorithm = inplace")
+    changes: list[str] = []
+    if real.row_format != copy.row_format:
+        changes.append(f"row_format = {real.row_format}")
+    words = next((c.name for c in source.columns if c.charset is not None and c.data_type in _WORDS), None)
+    if real.columns > copy.columns and words is not None:
+        # A FULLTEXT index that is gone has left its hidden column. (A column made for it would take that along.)
+        changes += [f"add fulltext index {_FILLER} ({quote(words)})", f"drop index {_FILLER}"]
+    versions = min(real.row_versions or 0, row_version_limit(server))
+    if versions:
+        # In place, since an instant change would count already.
+        changes.append(f"add column {_FILLER}0 tinyint, algorithm = inplace")
         for number in range(versions):
             add = f", add column {_FILLER}{number + 1} tinyint" if number + 1 < versions else ""
-            cursor.execute(f"alter table {sql_name} drop column {_FILLER}{number}{add}, algorithm = instant")
+            changes.append(f"drop column {_FILLER}{number}{add}, algorithm = instant")
+    sql_name = qualified(source.database, name)
+    with connection.cursor() as cursor:
+        for change in changes:
+            cursor.execute(f"alter table {sql_name} {change}")
     return real
 
 
 _FILLER = "osc_filler"
+_WORDS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})

@@ -6,6 +6,7 @@ with the algorithm named, so that it refuses what it cannot do that way.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -83,17 +84,19 @@ def choose(
     alter: AlterStatement,
     allow_inplace: bool = False,
     wanted: WantedStrategy = "auto",
+    not_by: Collection[str] = (),
 ) -> Strategy:
     """The best way for that table as it is now; makes an empty scratch table and drops it.
 
     `connection` is a session as `Sessions.open` gives it. Where the server cannot be asked (no privilege, a lock on
     definitions) the answer is the copy, and why. A syntax error or a change that the server refuses in any way is left to
     the copy's own preparation to tell. Raises Refused when the scratch table cannot be made at the moment, ServerLost's kin
-    for a broken connection. With `wanted`, only that way is asked for; what it does not allow becomes `copy`.
+    for a broken connection. With `wanted`, only that way is asked for; what it does not allow becomes `copy`. `not_by`:
+    algorithms (`Strategy.algorithm`) that the real table has turned down.
     """
     try:
         with scratch_copy(connection, server, table) as scratch:
-            return _Question(connection, server, table, alter, scratch).answer(allow_inplace, wanted)
+            return _Question(connection, server, table, alter, scratch).answer(allow_inplace, wanted, not_by)
     except pymysql.err.MySQLError as error:
         if is_lost(error):
             raise
@@ -110,11 +113,13 @@ class _Question:
     alter: AlterStatement
     scratch: Scratch
 
-    def answer(self, allow_inplace: bool, wanted: WantedStrategy) -> Strategy:
+    def answer(self, allow_inplace: bool, wanted: WantedStrategy, not_by: Collection[str]) -> Strategy:
         before = self._innodb()
         clauses = alter_clauses(self.connection, self.server, self.scratch, self.alter)
         refused: list[tuple[str, str]] = []
         for algorithm in self._algorithms(wanted):
+            if algorithm in not_by:
+                continue
             try:
                 run_alter(self.connection, f"alter table {self.scratch.sql_name} {algorithm}, {clauses}")
             except pymysql.err.MySQLError as error:

@@ -44,10 +44,6 @@ class Look:
     copy_findings: tuple[Finding, ...] = ()
     """What preflight found that only the copy minds."""
 
-    def refuse_the_copy_if_blocked(self) -> None:
-        """Raise PreflightRefused if the copy, which takes the native change's place after all, must not start."""
-        refuse_if_blocking(self.copy_findings)
-
 
 def look(
     sessions: Sessions,

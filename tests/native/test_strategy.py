@@ -1,0 +1,260 @@
+"""What the server can do itself is found, and nothing else is taken for it: judged by what the server then really does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pymysql
+import pytest
+
+from osc.errors import Refused
+from osc.mysql.session import Conn, Sessions
+from osc.native.innodb import read_innodb, row_version_limit
+from osc.native.scratch import scratch_copy
+from osc.native.strategy import RowVersions, Strategy, StrategyKind, WantedStrategy, choose
+from osc.plan.alter import parse_alter
+from osc.state.table import SCRATCH_COMMENT
+from osc.table.facts import Table, read_table
+from tests.plan.looking import global_variable
+from tests.servers import ServerUnderTest
+
+TABLE = (
+    "create table t (id int unsigned not null auto_increment primary key, a int, b varchar(20),"
+    " c varchar(10) not null default 'x', d decimal(5, 2), e enum('a', 'b'), txt text,"
+    " v int as (a + 1) virtual, s int as (a + 2) stored, key ia (a), key ib (b), unique key uc (id, c), check (d < 500))"
+)
+ROWS = "insert into t (a, b, d, e, txt) values (1, 'one', 1.5, 'a', 'x'), (2, 'two', 2.5, 'b', 'y'), (3, null, null, 'b', '')"
+
+ALTERS = [
+    # columns
+    "add column z int",
+    "add column z int not null default 7 first",
+    "add column z varchar(9) default 'q', add column y int after a",
+    "add column z int as (a * 2) virtual",
+    "add column z int as (a * 2) stored",
+    "add column z datetime default now()",
+    "drop column txt",
+    "drop column a",
+    "drop column v",
+    "drop column s",
+    "rename column txt to text",
+    "change txt words text",
+    "rename column d to e2",
+    "modify txt text first",
+    "modify b varchar(40)",
+    "modify b varchar(300)",
+    "modify b varchar(10)",
+    "modify c varchar(10) null default 'x'",
+    "modify a bigint",
+    "modify a int not null",
+    "modify e enum('a', 'b', 'c')",
+    "modify e enum('z', 'a', 'b')",
+    "modify b varchar(20) character set latin1",
+    "alter column c set default 'y'",
+    "alter column c drop default",
+    "modify b varchar(20) comment 'words'",
+    # indexes
+    "add index iz (d)",
+    "add unique index uz (a)",
+    "add fulltext index f (txt)",
+    "drop index ia",
+    "drop index ia, add index ia (a, b)",
+    "rename index ia to iz",
+    "drop primary key, add primary key (id, c)",
+    "add column z int, add index iz (z)",
+    # the rest
+    "add check (a > -5)",
+    "add constraint small check (a > -5) not enforced",
+    "comment = 'words'",
+    "auto_increment = 100",
+    "engine = InnoDB",
+    "force",
+    "row_format = redundant",
+    "stats_persistent = 1",
+    "default character set latin1",
+    "convert to character set utf8mb4 collate utf8mb4_bin",
+    "partition by hash (id) partitions 2",
+]
+
+
+@contextmanager
+def asking(server: ServerUnderTest, database: str) -> Iterator[tuple[Conn, Sessions]]:
+    sessions = Sessions(server.migrator)
+    with closing(sessions.open("ask")) as connection:
+        yield connection, sessions
+
+
+def table_now(connection: Conn, database: str) -> Table:
+    found = read_table(connection, database, "t")
+    assert found is not None
+    return found
+
+
+def asked(
+    server: ServerUnderTest, database: str, alter: str, allow_inplace: bool = True, wanted: WantedStrategy = "auto"
+) -> Strategy:
+    """What is chosen for table `t`."""
+    with asking(server, database) as (connection, sessions):
+        table = table_now(connection, database)
+        return choose(connection, sessions.server, table, parse_alter(alter), allow_inplace, wanted)
+
+
+def ids(admin: Conn, server: ServerUnderTest, database: str) -> tuple[object, set[object]]:
+    """The ids of `t` and of its indexes in InnoDB's dictionary, which a rebuild, or the build of an index, gives anew."""
+    prefix = "innodb_sys_" if server.is_mariadb else "innodb_"
+    with admin.cursor() as cursor:
+        cursor.execute(f"select table_id from information_schema.{prefix}tables where name = '{database}/t'")
+        row = cursor.fetchone()
+        assert row is not None
+        cursor.execute(f"select index_id from information_schema.{prefix}indexes where table_id = {row[0]}")
+        return row[0], {index[0] for index in cursor.fetchall()}
+
+
+def really(admin: Conn, server: ServerUnderTest, database: str, alter: str) -> StrategyKind | str:
+    """What the server does with the real table and its rows: the best algorithm that it takes, and what that did."""
+    before = ids(admin, server, database)
+    for algorithm in ("instant", "inplace, lock=none"):
+        try:
+            with admin.cursor() as cursor:
+                cursor.execute(f"alter table t algorithm={algorithm}, {alter}")
+        except pymysql.err.MySQLError:
+            continue
+        table_id, indexes = ids(admin, server, database)
+        is_rebuilt, is_built = table_id != before[0], bool(indexes - before[1])
+        if algorithm == "instant":
+            return "instant" if not is_rebuilt and not is_built else "instant, but rows were touched"
+        return "inplace-rebuild" if is_rebuilt else "inplace-build" if is_built else "inplace-metadata"
+    return "copy"
+
+
+def test_the_way_that_is_chosen_is_the_best_that_the_server_takes(server: ServerUnderTest, database: str) -> None:
+    wrong = {}
+    found = set()
+    with asking(server, database) as (connection, sessions), closing(server.admin(database)) as admin:
+        for alter in ALTERS:
+            with admin.cursor() as cursor:
+                cursor.execute("drop table if exists t")
+                cursor.execute(TABLE)
+                cursor.execute(ROWS)
+            table = table_now(connection, database)
+            chosen = choose(connection, sessions.server, table, parse_alter(alter), True)
+            truth = really(admin, server, database, alter)
+            found.add(truth)
+            if chosen.kind != truth:
+                wrong[alter] = (chosen.kind, truth, chosen.why, chosen.refused)
+    assert wrong == {}
+    assert found == {"instant", "inplace-metadata", "inplace-build", "inplace-rebuild", "copy"}
+    assert server.query("show tables", database) == (("t",),)
+
+
+def test_without_leave_an_in_place_build_is_a_copy_and_its_price_is_told(
+    server: ServerUnderTest, database: str
+) -> None:
+    server.execute(TABLE, database=database)
+    chosen = asked(server, database, "add index iz (d)", allow_inplace=False)
+    assert (chosen.kind, chosen.statement, chosen.possible_inplace) == ("copy", None, "inplace-build")
+    assert "replicas" in str(chosen.price)
+    assert chosen.built_indexes == ("iz",)
+    at_once = asked(server, database, "drop index ia", allow_inplace=False)
+    assert (at_once.kind, at_once.price) == ("inplace-metadata", None)
+    assert asked(server, database, "drop index ia", wanted="instant").kind == "copy"
+
+
+# --- what only the table's history tells --------------------------------------------------------------------------
+
+
+def test_a_fulltext_index_that_is_gone_still_counts(server: ServerUnderTest, database: str) -> None:
+    server.execute(
+        TABLE, ROWS, "alter table t add fulltext index f (txt)", "alter table t drop index f", database=database
+    )
+    with closing(server.admin(database)) as admin:
+        chosen = asked(server, database, "add column z int")
+        assert chosen.kind == really(admin, server, database, "add column z int") == "inplace-rebuild"
+
+
+def test_the_row_format_of_its_day_still_counts(server: ServerUnderTest, database: str) -> None:
+    alter = "modify c varchar(10) null default 'x'"
+    with global_variable(server, "innodb_default_row_format", "redundant"):
+        server.execute(TABLE, ROWS, database=database)
+    with closing(server.admin(database)) as admin:
+        chosen = asked(server, database, alter)
+        assert chosen.kind == really(admin, server, database, alter)
+        assert (chosen.kind == "instant") == server.is_mariadb
+
+
+@pytest.mark.only("mysql", reason="MariaDB counts no row versions")
+def test_earlier_instant_changes_are_repeated_on_the_empty_copy(server: ServerUnderTest, database: str) -> None:
+    server.execute(
+        TABLE,
+        *(f"alter table t add column z{number} int, algorithm=instant" for number in range(3)),
+        database=database,
+    )
+    assert asked(server, database, "drop column z1").row_versions == RowVersions(used=3, limit=255, needed=1)
+    assert asked(server, database, "alter c set default 'z'").row_versions == RowVersions(used=3, limit=255, needed=0)
+    with asking(server, database) as (connection, sessions):
+        table = table_now(connection, database)
+        with scratch_copy(connection, sessions.server, table) as scratch:
+            found = read_innodb(connection, sessions.server, database, [scratch.name])
+            assert found is not None
+            assert found[scratch.name].row_versions == 3
+            assert [column.name for column in scratch.table.columns] == [column.name for column in table.columns]
+
+
+@pytest.mark.only("mysql", reason="MariaDB counts no row versions")
+def test_a_table_with_no_row_version_left_is_not_altered_instantly(server: ServerUnderTest, database: str) -> None:
+    with asking(server, database) as (_, sessions):
+        limit = row_version_limit(sessions.server)
+    # Each takes one, and the columns stay few.
+    pairs = [("z", "y"), ("y", "z")] * limit
+    changes = [
+        f"alter table t drop column {old}, add column {new} int, algorithm=instant" for old, new in pairs[:limit]
+    ]
+    server.execute("create table t (id int primary key, z int)", *changes, database=database)
+    chosen = asked(server, database, "add column w int")
+    assert chosen.row_versions == RowVersions(used=limit, limit=limit, needed=0)
+    assert chosen.kind == "inplace-rebuild"
+    assert "Maximum row versions" in chosen.refused[0][1]
+    with closing(server.admin(database)) as admin:
+        assert really(admin, server, database, "add column w int") == "inplace-rebuild"
+
+
+# --- the empty copy itself ----------------------------------------------------------------------------------------
+
+
+def test_an_empty_copy_that_a_killed_run_left_is_gone_with_the_next(server: ServerUnderTest, database: str) -> None:
+    server.execute(
+        "create table t (id int primary key)",
+        f"create table _t_ght (id int primary key, z int) comment = '{SCRATCH_COMMENT}'",
+        database=database,
+    )
+    assert asked(server, database, "add column z int").kind == "instant"
+    # Killed right after it was made, before it was marked.
+    server.execute("create table _t_ght like t", database=database)
+    assert asked(server, database, "add column z int").kind == "instant"
+    assert server.query("show tables", database) == (("t",),)
+
+
+@pytest.mark.parametrize("its", ["(id int primary key, other int)", "(id int primary key) as select 1 as id"])
+@pytest.mark.everyday("mariadb-10.11", reason="nothing here differs by server")
+def test_a_table_of_somebody_else_under_its_name_is_left_alone(
+    server: ServerUnderTest, database: str, its: str
+) -> None:
+    server.execute("create table t (id int primary key)", f"create table _t_ght {its}", database=database)
+    with pytest.raises(Refused, match="_t_ght` is taken"):
+        asked(server, database, "add column z int")
+    assert len(server.query("show tables", database)) == 2
+
+
+def test_names_beyond_ascii_are_found_in_the_dictionary(server: ServerUnderTest, database: str) -> None:
+    names = ["my-täble $", "plain", "plain2"]
+    server.execute(
+        f"create table `{names[0]}` (id int primary key) partition by hash (id) partitions 2",
+        *(f"create table `{name}` (id int primary key)" for name in names[1:]),
+        database=database,
+    )
+    with asking(server, database) as (connection, sessions):
+        found = read_innodb(connection, sessions.server, database, names)
+    assert found is not None
+    assert [len(found[name].table_ids) for name in names] == [2, 1, 1]
+    assert len({number for table in found.values() for number in table.table_ids}) == 4
