@@ -54,9 +54,8 @@ class Reason(Enum):
         "leave it out, or change the primary key",
     )
     SERVERS_OWN_WAY = (
-        "it tells the server how to alter the table itself; here the rows are copied, and the table is locked for the "
-        "swap alone",
-        "leave it out; `--cut-over-lock-timeout-seconds` bounds the wait for the lock",
+        "how the table is altered, and how long a lock is waited for, is for the options to say",
+        "leave it out; `--strategy` names the way, `--cut-over-lock-timeout-seconds` bounds the wait for the lock",
     )
     IGNORE = (
         "`ALTER IGNORE` throws away rows that the new schema has no room for, in silence",
