@@ -11,13 +11,25 @@ from osc.progress.report import Result, Status
 from tests.progress.reports import COPYING, INTERRUPTED, SWAPPED, VERIFYING, Stream
 
 FINISHED_FIELDS = {
-    *("event", "time", "outcome", "exit_code", "resumable", "rows_copied", "keys_reconciled", "rows_verified"),
+    *(
+        "event",
+        "time",
+        "outcome",
+        "exit_code",
+        "strategy",
+        "resumable",
+        "rows_copied",
+        "keys_reconciled",
+        "rows_verified",
+    ),
     *(
         "rows_changed_by_conversion",
         "duration_s",
         "copy_s",
         "verify_s",
         "cut_over_stall_ms",
+        "alter_ms",
+        "alter_ms",
         "cut_over_attempts",
         "old_table",
         "error",
