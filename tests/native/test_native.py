@@ -13,7 +13,7 @@ import pytest
 
 from osc.control.stop import StopRequest
 from osc.migration import migrate as migrate_inside
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import NO_SUCH_THREAD, Conn, Sessions
 from osc.native import execute, scratch
 from osc.options import MigrationOptions
 from osc.progress.report import Result
@@ -239,17 +239,26 @@ def test_a_signal_ends_a_statement_that_waits_for_its_lock(server: ServerUnderTe
 
 def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: ServerUnderTest, database: str) -> None:
     make_table(server, database, 5)
-    waiting = (
-        f"select id from information_schema.processlist where db is null and info like 'ALTER TABLE `{database}`.`t` %'"
-    )
+    altering = f"info like 'ALTER TABLE `{database}`.`t` %'"
+
+    def killed() -> bool:
+        """Whether a statement that has been waiting for a second was killed; one that gave up just now was not."""
+        found = server.query(f"select id from information_schema.processlist where {altering} and time >= 1")
+        try:
+            server.execute(*(f"kill {row[0]}" for row in found))
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != NO_SUCH_THREAD:
+                raise
+            return False
+        return bool(found)
+
     with (
         holding(server, database) as holder,
         migrating(server, database, "t", ALTER, *AUTO, "--cut-over-lock-timeout-seconds", "10") as running,
     ):
         running.wait_for("phase", phase="alter")
-        while not (found := server.query(waiting)):
+        while not killed():
             pass
-        server.execute(f"kill {found[0][0]}")
         while "1205" in str(running.wait_for("alter_attempt", outcome="failed")["reason"]):
             pass
         holder.rollback()
