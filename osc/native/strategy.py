@@ -24,8 +24,9 @@ from osc.table.ghost import run_alter
 
 INSTANT = "ALGORITHM=INSTANT"
 
-NOT_THAT_WAY = frozenset({1221, 1845, 1846, 4092})
-"""Error codes that mean: not by this algorithm, or not with this lock (4092: the row versions are used up)."""
+NOT_THAT_WAY = frozenset({1221, 1845, 1846, 4092, 4157, 4158})
+"""Error codes that mean: not by this algorithm, or not with this lock. MySQL has numbers of their own for row versions that
+are used up, and for rows or columns that would become too large or too many."""
 
 StrategyKind = Literal["instant", "inplace-metadata", "inplace-build", "inplace-rebuild", "copy"]
 """`instant`: the dictionary alone changes, by `ALGORITHM=INSTANT`. `inplace-metadata`: in place, and no row is read either.
@@ -117,6 +118,7 @@ class _Question:
         before = self._innodb()
         clauses = alter_clauses(self.connection, self.server, self.scratch, self.alter)
         refused: list[tuple[str, str]] = []
+        why = "the server cannot do it itself while the application goes on writing"
         for algorithm in self._algorithms(wanted):
             if algorithm in not_by:
                 continue
@@ -126,12 +128,12 @@ class _Question:
                 if is_lost(error):
                     raise
                 text = error_text(error).replace(self.scratch.name, self.table.name)
-                if error_code(error) not in NOT_THAT_WAY:
-                    return self._copy(f"the server did not take {algorithm}: {text}", before, refused)
                 refused.append((algorithm, text))
+                if error_code(error) not in NOT_THAT_WAY:
+                    why = f"asked to do it itself, the server says: {text}"
                 continue
             return self._judged(algorithm, before, refused, allow_inplace or wanted == "inplace")
-        return self._copy("the server cannot do it itself while the application goes on writing", before, refused)
+        return self._copy(why, before, refused)
 
     def _algorithms(self, wanted: WantedStrategy) -> tuple[str, ...]:
         in_place = ("ALGORITHM=INPLACE, LOCK=NONE",)

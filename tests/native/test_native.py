@@ -125,6 +125,21 @@ def test_an_alter_that_the_server_cannot_read_is_refused_as_before(server: Serve
     assert server.query("show tables", database) == (("t",),)
 
 
+@pytest.mark.only("mysql", reason="MariaDB renames such a column instantly")
+def test_where_foreign_keys_are_in_the_way_the_servers_next_way_is_taken(
+    server: ServerUnderTest, database: str
+) -> None:
+    server.execute(
+        "create table t (id int primary key, k int, unique key (k))",
+        "create table child (id int primary key, k int, foreign key (k) references t (k))",
+        database=database,
+    )
+    run = migrate(server, database, "t", "rename column k to key_of_child", *AUTO)
+    assert (run.outcome, run.finished["strategy"]) == ("altered", "inplace-metadata"), str(run)
+    assert [event["strategy"] for event in run.of("started")] == ["instant", "inplace-metadata"]
+    assert columns(server, database) == ["id", "key_of_child"]
+
+
 @pytest.mark.parametrize("strategy", ["auto", "instant"])
 @pytest.mark.everyday("mysql-9.7", reason="what the empty copy lacks is made up")
 def test_what_the_real_table_turns_down_after_all_is_done_otherwise(
