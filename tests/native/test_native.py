@@ -22,6 +22,7 @@ from tests.cli.running import login_arguments, osc, osc_at_terminal
 from tests.migration.inside import Recorder
 from tests.migration.migrating import migrate, migrating
 from tests.migration.tables import contents, make_table
+from tests.migration.test_ledger import migrated_under_load, workload_on
 from tests.servers import ServerUnderTest
 
 ALTER = "add column z int default 7"
@@ -173,6 +174,26 @@ def test_a_copy_that_can_be_resumed_is_gone_on_with(server: ServerUnderTest, dat
         assert running.end().exit_code == 5
     run = migrate(server, database, "t", ALTER, *AUTO)
     assert (run.outcome, run.of("started")[0]["resumed"]) == ("swapped", True)
+
+
+def test_writers_go_on_while_the_server_alters_their_table(server: ServerUnderTest, database: str) -> None:
+    with workload_on(server, database) as workload:
+        workload.create(2_000)
+        run = migrated_under_load(server, database, workload, "add column z int not null default 5", *AUTO)
+    assert (run.outcome, run.finished["strategy"]) == ("altered", "instant")
+
+
+@pytest.mark.in_turn(reason="the lock is asked for as for an instant change")
+@pytest.mark.parametrize(
+    ("alter", "kind"), [("engine=InnoDB", "inplace-rebuild"), ("add index i_version (version)", "inplace-build")]
+)
+def test_writers_go_on_while_the_server_works_in_place(
+    server: ServerUnderTest, database: str, alter: str, kind: str
+) -> None:
+    with workload_on(server, database) as workload:
+        workload.create(2_000)
+        run = migrated_under_load(server, database, workload, alter, *AUTO, "--allow-inplace")
+    assert (run.outcome, run.finished["strategy"]) == ("altered", kind)
 
 
 # --- when ---------------------------------------------------------------------------------------------------------
