@@ -157,12 +157,14 @@ class _Question:
             why = "the server changes its dictionary alone, no row is read or written"
         else:
             kind, built, why = _judge_in_place(before, after)
+        versions = self._row_versions(before, after)
+        why = _with_versions(why, versions)
         found = Strategy(
             kind=kind,
             why=why,
             statement=f"ALTER TABLE {table} {algorithm}, {self.alter.clauses_sql}",
             algorithm=algorithm,
-            row_versions=self._row_versions(before, after),
+            row_versions=versions,
             refused=tuple(refused),
             built_indexes=built,
             price=_price(self.server, kind),
@@ -182,7 +184,8 @@ class _Question:
         )
 
     def _copy(self, why: str, before: InnodbTable | None, refused: list[tuple[str, str]]) -> Strategy:
-        return Strategy("copy", why, row_versions=self._row_versions(before, before), refused=tuple(refused))
+        versions = self._row_versions(before, before)
+        return Strategy("copy", _with_versions(why, versions), row_versions=versions, refused=tuple(refused))
 
     def _innodb(self) -> InnodbTable | None:
         found = read_innodb(self.connection, self.server, self.table.database, [self.scratch.name])
@@ -208,6 +211,12 @@ def _judge_in_place(before: InnodbTable | None, after: InnodbTable | None) -> tu
     if built:
         return "inplace-build", built, f"the server builds {', '.join(built)} in place, from all rows"
     return "inplace-metadata", (), "the server changes its dictionary alone, in place; no row is read or written"
+
+
+def _with_versions(why: str, versions: RowVersions | None) -> str:
+    if versions is None or versions.used < versions.limit:
+        return why
+    return f"all {versions.limit} row versions are used up until the table is rebuilt; {why}"
 
 
 def _price(server: Server, kind: StrategyKind) -> str | None:

@@ -174,5 +174,7 @@ def _native_lines(strategy: Strategy) -> tuple[str, ...]:
         lines.append(
             f"versions {versions.used + versions.needed} of {versions.limit} row versions are used up afterwards"
         )
-    lines.append("after    there will be no old table: the table is altered where it is, and nothing brings it back")
+    lines.append(
+        "after    there will be no old table: the table is altered where it is, and only another ALTER undoes it"
+    )
     return tuple(lines)

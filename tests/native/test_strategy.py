@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pymysql
@@ -24,7 +24,10 @@ TABLE = (
     " c varchar(10) not null default 'x', d decimal(5, 2), e enum('a', 'b'), txt text,"
     " v int as (a + 1) virtual, s int as (a + 2) stored, key ia (a), key ib (b), unique key uc (id, c), check (d < 500))"
 )
-ROWS = "insert into t (a, b, d, e, txt) values (1, 'one', 1.5, 'a', 'x'), (2, 'two', 2.5, 'b', 'y'), (3, null, null, 'b', '')"
+ROWS = (
+    "insert into t (id, a, b, d, e, txt) values"
+    " (1, 1, 'one', 1.5, 'a', 'x'), (2, 2, 'two', 2.5, 'b', 'y'), (3, 3, null, null, null, null)"
+)
 
 ALTERS = [
     # columns
@@ -78,6 +81,29 @@ ALTERS = [
 ]
 
 
+BARE = TABLE.replace(" check (d < 500)", " key id_d (d)")
+ODD_TABLES = {
+    "partitioned": BARE.replace("unique key uc (id, c),", "") + " partition by hash (id) partitions 3",
+    "compressed": BARE + " row_format = compressed",
+    "with a fulltext index": BARE[:-1] + ", fulltext key ft (txt))",
+    "redundant": BARE + " row_format = redundant",
+    "without a primary key": BARE.replace(" auto_increment primary key", ""),
+}
+FEW_ALTERS = [
+    "add column z int",
+    "drop column txt",
+    "drop column a",
+    "add column z int as (a * 2) virtual",
+    "rename column d to e2",
+    "modify b varchar(40)",
+    "modify c varchar(10) null default 'x'",
+    "modify e enum('a', 'b', 'c')",
+    "drop index ia",
+    "add index iz (e)",
+    "alter column c set default 'y'",
+]
+
+
 @contextmanager
 def asking(server: ServerUnderTest, database: str) -> Iterator[tuple[Conn, Sessions]]:
     sessions = Sessions(server.migrator)
@@ -100,15 +126,16 @@ def asked(
         return choose(connection, sessions.server, table, parse_alter(alter), allow_inplace, wanted)
 
 
-def ids(admin: Conn, server: ServerUnderTest, database: str) -> tuple[object, set[object]]:
+def ids(admin: Conn, server: ServerUnderTest, database: str) -> tuple[set[object], set[object]]:
     """The ids of `t` and of its indexes in InnoDB's dictionary, which a rebuild, or the build of an index, gives anew."""
     prefix = "innodb_sys_" if server.is_mariadb else "innodb_"
     with admin.cursor() as cursor:
-        cursor.execute(f"select table_id from information_schema.{prefix}tables where name = '{database}/t'")
-        row = cursor.fetchone()
-        assert row is not None
-        cursor.execute(f"select index_id from information_schema.{prefix}indexes where table_id = {row[0]}")
-        return row[0], {index[0] for index in cursor.fetchall()}
+        cursor.execute(f"select table_id from information_schema.{prefix}tables where name like '{database}/t%'")
+        tables = {row[0] for row in cursor.fetchall()}
+        assert tables
+        marks = ", ".join(map(str, tables))
+        cursor.execute(f"select index_id from information_schema.{prefix}indexes where table_id in ({marks})")
+        return tables, {row[0] for row in cursor.fetchall()}
 
 
 def really(admin: Conn, server: ServerUnderTest, database: str, alter: str) -> StrategyKind | str:
@@ -120,32 +147,48 @@ def really(admin: Conn, server: ServerUnderTest, database: str, alter: str) -> S
                 cursor.execute(f"alter table t algorithm={algorithm}, {alter}")
         except pymysql.err.MySQLError:
             continue
-        table_id, indexes = ids(admin, server, database)
-        is_rebuilt, is_built = table_id != before[0], bool(indexes - before[1])
+        tables, indexes = ids(admin, server, database)
+        is_rebuilt, is_built = tables != before[0], bool(indexes - before[1])
         if algorithm == "instant":
             return "instant" if not is_rebuilt and not is_built else "instant, but rows were touched"
         return "inplace-rebuild" if is_rebuilt else "inplace-build" if is_built else "inplace-metadata"
     return "copy"
 
 
-def test_the_way_that_is_chosen_is_the_best_that_the_server_takes(server: ServerUnderTest, database: str) -> None:
-    wrong = {}
+Wrong = dict[str, tuple[str, str, str, tuple[tuple[str, str], ...]]]
+
+
+def compare(
+    server: ServerUnderTest, database: str, table: str, alters: Sequence[str]
+) -> tuple[Wrong, set[StrategyKind | str]]:
+    """What is chosen otherwise than it should be, and everything that the server did."""
+    wrong: Wrong = {}
     found = set()
     with asking(server, database) as (connection, sessions), closing(server.admin(database)) as admin:
-        for alter in ALTERS:
+        for alter in alters:
             with admin.cursor() as cursor:
                 cursor.execute("drop table if exists t")
-                cursor.execute(TABLE)
+                cursor.execute(table)
                 cursor.execute(ROWS)
-            table = table_now(connection, database)
-            chosen = choose(connection, sessions.server, table, parse_alter(alter), True)
+            chosen = choose(connection, sessions.server, table_now(connection, database), parse_alter(alter), True)
             truth = really(admin, server, database, alter)
             found.add(truth)
             if chosen.kind != truth:
                 wrong[alter] = (chosen.kind, truth, chosen.why, chosen.refused)
+    assert server.query("show tables", database) == (("t",),)
+    return wrong, found
+
+
+def test_the_way_that_is_chosen_is_the_best_that_the_server_takes(server: ServerUnderTest, database: str) -> None:
+    wrong, found = compare(server, database, TABLE, ALTERS)
     assert wrong == {}
     assert found == {"instant", "inplace-metadata", "inplace-build", "inplace-rebuild", "copy"}
-    assert server.query("show tables", database) == (("t",),)
+
+
+@pytest.mark.parametrize("kind", ODD_TABLES)
+def test_so_it_is_for_tables_of_other_kinds(server: ServerUnderTest, database: str, kind: str) -> None:
+    wrong, _ = compare(server, database, ODD_TABLES[kind], FEW_ALTERS)
+    assert wrong == {}
 
 
 def test_without_leave_an_in_place_build_is_a_copy_and_its_price_is_told(
@@ -214,6 +257,7 @@ def test_a_table_with_no_row_version_left_is_not_altered_instantly(server: Serve
     chosen = asked(server, database, "add column w int")
     assert chosen.row_versions == RowVersions(used=limit, limit=limit, needed=0)
     assert chosen.kind == "inplace-rebuild"
+    assert f"all {limit} row versions are used up" in chosen.why
     assert "Maximum row versions" in chosen.refused[0][1]
     with closing(server.admin(database)) as admin:
         assert really(admin, server, database, "add column w int") == "inplace-rebuild"
