@@ -107,8 +107,8 @@ class UniqueConflict(MigrationFailed):
     """Two rows of the original have the same value under a unique key of the new schema."""
 
 
-class LockNotHad(OscError):
-    """A native change was tried as often as allowed and never got the table's lock; the table is as it was."""
+class NativeFailed(OscError):
+    """A native change was tried as often as allowed and never went through; the table is as it was."""
 
 
 class TakenOver(OscError):

@@ -230,6 +230,9 @@ class Migration:
         self.altered = alter_natively(self.sessions, looked, self.options, self.stop, check, self.meter, self.reporter)
         if self.altered is None:
             refuse_if_blocking(looked.copy_findings)
+            for finding in looked.copy_findings:
+                if finding.level == "warning":
+                    self.reporter.warning(f"{finding.title}. {finding.detail}")
             if confirm is not None and not confirm(looked.about_to_copy):
                 raise Aborted("not confirmed; nothing was changed")
         return self.altered is not None

@@ -64,7 +64,11 @@ def privileges(flavor: Flavor, version: Version) -> tuple[Privilege, ...]:
 
 def _global_privileges(flavor: Flavor, version: Version) -> tuple[Privilege, ...]:
     read_binlog = Privilege("REPLICATION SLAVE", "global", "read the binlog", on_binlog_server=True)
-    see_others = Privilege("PROCESS", "global", "see old transactions, and foreign keys from other databases")
+    see_others = Privilege(
+        "PROCESS",
+        "global",
+        "see old transactions, foreign keys from other databases, and what instant changes have left",
+    )
     if flavor == "mysql":
         return (
             read_binlog,

@@ -19,7 +19,7 @@ from pathlib import Path
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.errors import LockNotHad, NativeRefused, OscError, Refused, ServerLost, StatementRefused, TableChanged
+from osc.errors import NativeFailed, NativeRefused, OscError, Refused, ServerLost, StatementRefused, TableChanged
 from osc.mysql.session import (
     LOCK_WAIT_TIMEOUT,
     Conn,
@@ -78,7 +78,7 @@ class NativeChange:
     def run(self) -> float:
         """Alter the table; returns how long the statement took that did it, in ms.
 
-        Raises NativeRefused when the server does not take it that way, LockNotHad when the lock was never had, TableChanged
+        Raises NativeRefused when the server does not take it that way, NativeFailed when it never went through, TableChanged
         and Refused when somebody else altered the table, and what stops the run. The table is as it was then, except where
         the message says that this is not known.
         """
@@ -121,13 +121,13 @@ class NativeChange:
     def _give_up_or_pause(self) -> None:
         last = self.attempts[-1]
         if len(self.attempts) >= self.attempts_allowed:
-            raise LockNotHad(
-                f"the ALTER was sent {len(self.attempts)} times and never got its lock; the last time: {last.reason}. "
+            raise NativeFailed(
+                f"the ALTER was sent {len(self.attempts)} times and never went through; the last time: {last.reason}. "
                 f"{self._name} is as it was. Run the same command again at a quieter time, or with a longer "
                 "--cut-over-lock-timeout-seconds"
             )
         if last.duration_ms > 1_000 * TOO_LONG_TO_REPEAT_S:
-            raise LockNotHad(
+            raise NativeFailed(
                 f"the ALTER failed after {last.duration_ms / 1_000:.0f} s of work: {last.reason}. {self._name} is as it was. "
                 "Run the same command again, or with --strategy copy"
             )
@@ -148,7 +148,11 @@ class NativeChange:
             "lock_wait_timeout": str(self._lock_wait_s(number)),
             "foreign_key_checks": "@@global.foreign_key_checks",
         }
-        connection = self.sessions.open("alter the table", variables)
+        try:
+            connection = self.sessions.open("alter the table", variables)
+        except ServerLost as away:
+            self._note(AlterAttempt(number, 0.0, "failed", str(away)))
+            return None
         self._in_the_way = []
         began = time.monotonic()
         try:

@@ -19,6 +19,7 @@ from osc.options import MigrationOptions
 from osc.progress.report import Result
 from osc.table.ghost import run_alter
 from tests.cli.running import login_arguments, osc, osc_at_terminal
+from tests.conftest import StartServer
 from tests.migration.inside import Recorder
 from tests.migration.migrating import migrate, migrating
 from tests.migration.tables import contents, make_table
@@ -254,7 +255,7 @@ def test_a_lock_that_is_never_had_ends_it_with_the_table_as_it_was(server: Serve
     with holding(server, database):
         run = migrate(server, database, "t", ALTER, *AUTO, "--default-retries", "2")
     assert (run.exit_code, run.outcome) == (1, "failed"), str(run)
-    assert "sent 2 times and never got its lock" in run.error
+    assert "sent 2 times and never went through" in run.error
     assert columns(server, database) == ["id", "k", "s"]
 
 
@@ -301,6 +302,20 @@ def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: S
         run = running.end()
     assert run.outcome == "altered", str(run)
     assert is_altered_once(server, database)
+
+
+@everyday
+def test_a_server_that_crashes_while_the_statement_waits_is_waited_for(start_server: StartServer) -> None:
+    server = start_server()
+    with server.fresh_database() as database:
+        make_table(server, database, 5)
+        with holding(server, database), migrating(server, database, "t", ALTER, *AUTO) as running:
+            running.wait_for("alter_attempt", outcome="failed")
+            server.process.kill()
+            server.process.start()
+            run = running.end()
+        assert (run.exit_code, run.outcome) == (0, "altered"), str(run)
+        assert is_altered_once(server, database)
 
 
 @pytest.mark.parametrize("comes_through", [True, False])
