@@ -19,7 +19,7 @@ from pathlib import Path
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.errors import NativeFailed, NativeRefused, OscError, Refused, ServerLost, StatementRefused, TableChanged
+from osc.errors import NativeFailed, NativeRefused, Refused, ServerLost, StatementRefused, TableChanged
 from osc.mysql.session import (
     LOCK_WAIT_TIMEOUT,
     Conn,
@@ -48,7 +48,9 @@ ATTEMPTS_WITHOUT_WAITING = 10
 """On MariaDB, which can be asked so: nobody queues behind the request then, and no transaction that has read the table and now
 writes it meets a deadlock (error 1213)."""
 
-LOOK_FOR_HOLDERS_AFTER_S = 0.5
+LOOK_FOR_HOLDERS_EVERY_S = 0.5
+
+QUERY_INTERRUPTED = 1317
 
 TOO_LONG_TO_REPEAT_S = 60.0
 """A build that fails after longer than this is not begun anew unasked."""
@@ -102,7 +104,7 @@ class NativeChange:
             self.announce(why_not)
             if why_not is None:
                 return
-            self.stop.wait(0.1)
+            self.stop.wait(0.25)
 
     def _held_back(self) -> str | None:
         if self.postpone_file is not None and self.postpone_file.exists():
@@ -161,9 +163,8 @@ class NativeChange:
         finally:
             if connection.open:
                 connection.close()
-        if error is not None and (is_lost(error) or is_retryable(error)):
-            # A statement that was killed may have been through.
-            error = None if self._went_through(connection) else error
+        if error is not None and self._says_nothing(error) and self._went_through(connection):
+            error = None
         if error is None:
             self._note(AlterAttempt(number, took_ms, "altered"))
             return took_ms
@@ -191,18 +192,19 @@ class NativeChange:
         statement = self.strategy.statement
         assert statement is not None
         thread = OwnedThread("alter", lambda: run_alter(connection, statement))
-        began = time.monotonic()
+        began = looked_at = time.monotonic()
         thread.start()
         while thread.is_alive:
             thread.join(0.05)
             try:
-                if not self._in_the_way and time.monotonic() - began > LOOK_FOR_HOLDERS_AFTER_S:
+                if not self._in_the_way and time.monotonic() - looked_at > LOOK_FOR_HOLDERS_EVERY_S:
                     self._in_the_way = session.run(self._holders)
+                    looked_at = time.monotonic()
                 self.check()
-            except (OscError, pymysql.err.MySQLError):
+            except Exception:
                 self._end(connection, began)
                 thread.join()
-                if thread.error is None or self._went_through(connection):
+                if thread.error is None or (self._says_nothing(thread.error) and self._went_through(connection)):
                     return None
                 raise
         return thread.error
@@ -254,6 +256,10 @@ class NativeChange:
                 f"{self._name} was {'dropped' if now is None else 'altered'} by somebody else just now. This run changed "
                 "nothing. Run the command again if the ALTER still makes sense"
             )
+
+    def _says_nothing(self, error: BaseException) -> bool:
+        """Whether it may have gone through in spite of that error: no answer came, or the statement was killed."""
+        return is_lost(error) or (error_code(error) == QUERY_INTERRUPTED and self.strategy.is_visible)
 
     def _went_through(self, connection: Conn) -> bool:
         """Whether the table has been altered, once no session of the attempt can still be about to do it."""

@@ -249,11 +249,14 @@ def test_whoever_holds_the_lock_is_named_and_it_is_tried_again(server: ServerUnd
     assert is_altered_once(server, database)
 
 
+@pytest.mark.parametrize("alter", [ALTER, "auto_increment = 100"])
 @everyday
-def test_a_lock_that_is_never_had_ends_it_with_the_table_as_it_was(server: ServerUnderTest, database: str) -> None:
+def test_a_lock_that_is_never_had_ends_it_with_the_table_as_it_was(
+    server: ServerUnderTest, database: str, alter: str
+) -> None:
     make_table(server, database, 5)
     with holding(server, database):
-        run = migrate(server, database, "t", ALTER, *AUTO, "--default-retries", "2")
+        run = migrate(server, database, "t", alter, *AUTO, "--default-retries", "2")
     assert (run.exit_code, run.outcome) == (1, "failed"), str(run)
     assert "sent 2 times and never went through" in run.error
     assert columns(server, database) == ["id", "k", "s"]
