@@ -104,7 +104,13 @@ def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
     """The command, verification included, as an operator starts it."""
     command = [*_OSC, "migrate", f"--defaults-file={host.option_file}", "--yes", "--output=json", f"--impact={impact}"]
     # gh-ost connects without TLS unless it is told to; so does osc here.
-    command += [f"--table={DATABASE}.{TABLE}", f"--alter={ALTER}", "--ssl-mode=DISABLED", "--resume=never", "--strategy=copy"]
+    command += [
+        f"--table={DATABASE}.{TABLE}",
+        f"--alter={ALTER}",
+        "--ssl-mode=DISABLED",
+        "--resume=never",
+        "--strategy=copy",
+    ]
     ran = run(command, limit_s)
     events = [(moment, event) for moment, line in ran.lines if (event := _json(line))]
     swap: tuple[float, float] | None = None
