@@ -23,14 +23,17 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.cutover.blockers import (
+    Blocker,
     defines,
     is_renaming,
     old_snapshots,
     prepared_transactions,
     server_now,
+    table_users,
 )
 from osc.cutover.cutover import CutOver, Readiness
 from osc.cutover.handover import Handover
+from osc.cutover.killing import Patience
 from osc.cutover.locked import LockedRename
 from osc.cutover.names import SwapNames, has_swapped, restore_names
 from osc.cutover.outcome import Swap, Swapped
@@ -267,13 +270,16 @@ class Migration:
                 # One that is prepared later holds the table's lock if it wrote there, and lets the attempt fail.
                 return [each for each in prepared_transactions(connection) if each in listed_before]
 
+            patience = Patience(self.options.kill_blockers_after_s, self.reporter.warning)
+
             def look_for_blockers(connection: Conn) -> list[str]:
                 own = self.sessions.connection_ids
-                found = still_prepared(connection)
+                found = [Blocker(each) for each in still_prepared(connection)]
                 found += old_snapshots(connection, copied_at, own)
+                found += table_users(connection, names, own, self.options.cut_over_lock_timeout_s)
                 if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
-                    found.append(f"the name {names.old}, which is taken: rename or drop that table")
-                return found
+                    found.append(Blocker(f"the name {names.old}, which is taken: rename or drop that table"))
+                return patience.lose(connection, found)
 
             def blockers() -> list[str]:
                 found = session.run(look_for_blockers)

@@ -71,6 +71,8 @@ class MigrationOptions:
     """While any of them exists, the copy waits, and a native change is not sent."""
     cut_over_lock_timeout_s: int = DEFAULT_CUT_OVER_LOCK_TIMEOUT_S
     """The most that one attempt at the swap may wait for its locks, or hold them."""
+    kill_blockers_after_s: int | None = None
+    """Sessions that have kept the swap waiting for so long are killed; None: never."""
     initially_drop_ghost: bool = False
     initially_drop_old: bool = False
     default_retries: int = DEFAULT_RETRIES

@@ -242,6 +242,14 @@ OPTIONS = (
     ),
     option(
         _SWAP,
+        "--kill-blockers-after",
+        type=click.IntRange(min=1),
+        metavar="S",
+        help="Kill the connection of a transaction that has kept the swap waiting for so many seconds, unless it has changed "
+        "many rows or holds LOCK TABLES. Needs CONNECTION_ADMIN (MySQL) or CONNECTION ADMIN (MariaDB). Never, by default.",
+    ),
+    option(
+        _SWAP,
         "--ok-to-drop-table",
         "--drop-old-table",
         "drop_old_table",
@@ -323,6 +331,7 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         panic_flag_file=cast("Path | None", values["panic_flag_file"]),
         throttle_flag_files=tuple(cast(Path, path) for path in flag_files if path is not None),
         cut_over_lock_timeout_s=cast(int, values["cut_over_lock_timeout_seconds"]),
+        kill_blockers_after_s=cast("int | None", values["kill_blockers_after"]),
         initially_drop_ghost=bool(values["initially_drop_ghost_table"]),
         initially_drop_old=bool(values["initially_drop_old_table"]),
         default_retries=cast(int, values["default_retries"]),

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import pymysql
 
+from osc.cutover.holders import holders
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code, error_text
 from osc.mysql.transactions import ask_for_sessions
 from osc.state.table import STATE_COMMENT
+from osc.table.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Somebody or something in the way of the swap."""
+
+    text: str
+    """For people."""
+    session: int | None = None
+    """The connection that would have to end; None where it is none that could be ended."""
+    rows_modified: int | None = None
+    """By its transaction; None where that is not known."""
+    is_explicit: bool = False
+    """Whether it holds a lock on purpose: `LOCK TABLES` and the like."""
 
 
 def server_now(connection: Conn) -> str:
@@ -20,7 +37,7 @@ def server_now(connection: Conn) -> str:
     return str(row[0])
 
 
-def old_snapshots(connection: Conn, copied_at: str, own: Collection[int]) -> list[str]:
+def old_snapshots(connection: Conn, copied_at: str, own: Collection[int]) -> list[Blocker]:
     """Transactions, other than the engine's own, that may see the ghost as it was before `copied_at`.
 
     Under REPEATABLE READ, one that has not read the table yet would find it half full after the swap, without an error. A
@@ -28,17 +45,34 @@ def old_snapshots(connection: Conn, copied_at: str, own: Collection[int]) -> lis
     """
     rows = ask_for_sessions(
         connection,
-        "select t.trx_mysql_thread_id, t.trx_started, p.user, p.host"
+        "select t.trx_mysql_thread_id, t.trx_started, p.user, p.host, t.trx_rows_modified"
         " from information_schema.innodb_trx t join information_schema.processlist p on p.id = t.trx_mysql_thread_id"
         " where t.trx_isolation_level in ('REPEATABLE READ', 'SERIALIZABLE') and t.trx_started <= %s",
         (copied_at,),
     )
     if rows is None:
-        return ["a statement with characters beyond the basic plane, which hides the list of transactions (error 3854)"]
+        hidden = "a statement with characters beyond the basic plane, which hides the list of transactions (error 3854)"
+        return [Blocker(hidden)]
     return [
-        f"transaction of connection {thread} ({user}@{host}), open since {began}"
-        for thread, began, user, host in rows
+        Blocker(
+            f"transaction of connection {thread} ({user}@{host}), open since {began}",
+            int(str(thread)),
+            int(str(modified)),
+        )
+        for thread, began, user, host, modified in rows
         if thread not in own
+    ]
+
+
+def table_users(connection: Conn, names: Names, own: Collection[int], longer_than_s: float) -> list[Blocker]:
+    """Sessions that keep the table's metadata lock: an attempt at the swap would wait for them in vain, and others for it.
+
+    Empty where this login may not see who holds it; then the attempt finds out.
+    """
+    return [
+        Blocker(holder.text, holder.connection, holder.rows_modified, holder.is_explicit)
+        for holder in holders(connection, names.database, names.table, own, longer_than_s)
+        if holder.keeps_it
     ]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pymysql
 
 from osc.control.stop import StopRequest
+from osc.cutover.holders import Holder, holders
 from osc.errors import NativeFailed, NativeRefused, Refused, ServerLost, StatementRefused, TableChanged
 from osc.mysql.session import (
     LOCK_WAIT_TIMEOUT,
@@ -34,7 +35,6 @@ from osc.mysql.session import (
 from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
 from osc.mysql.transactions import ask_for_sessions
-from osc.native.holders import Holder, holders
 from osc.native.strategy import NOT_THAT_WAY, Strategy
 from osc.progress.report import AlterAttempt
 from osc.table.facts import Table, read_table

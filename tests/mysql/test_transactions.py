@@ -65,4 +65,4 @@ def test_the_swap_waits_while_the_list_of_transactions_is_hidden(server: ServerU
     ):
         blockers = old_snapshots(connection, "2038-01-01 00:00:00", frozenset())
     assert blockers
-    assert ("3854" in blockers[0]) == (server.flavor == "mysql")
+    assert ("3854" in blockers[0].text) == (server.flavor == "mysql")

@@ -21,6 +21,10 @@ class Holder:
     """For people."""
     keeps_it: bool
     """Whether the lock is held on purpose (`LOCK TABLES`), or has been for longer than was asked about."""
+    is_explicit: bool = False
+    """Whether it is `LOCK TABLES` or the like."""
+    rows_modified: int | None = None
+    """What it would take to roll the session's transaction back; None where it has none, or it is not known."""
 
 
 def holders(connection: Conn, database: str, table: str, own: Collection[int], longer_than_s: float) -> list[Holder]:
@@ -32,7 +36,7 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
     rows = ask_for_sessions_if_allowed(
         connection,
         "select t.processlist_id, t.processlist_user, t.processlist_host, max(m.lock_duration = 'EXPLICIT'),"
-        f" max({_AGE}), max(t.processlist_info)"
+        f" max({_AGE}), max(t.processlist_info), max(x.trx_rows_modified)"
         " from performance_schema.metadata_locks m"
         " join performance_schema.threads t on t.thread_id = m.owner_thread_id"
         " left join information_schema.innodb_trx x on x.trx_mysql_thread_id = t.processlist_id"
@@ -46,8 +50,10 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
                 int(str(number)),
                 f"connection {number} ({user}@{host}), which {_doing(age, info)}",
                 bool(explicit) or (age is not None and int(str(age)) >= longer_than_s),
+                bool(explicit),
+                None if modified is None else int(str(modified)),
             )
-            for number, user, host, explicit, age, info in rows
+            for number, user, host, explicit, age, info, modified in rows
             if number is not None and number not in own
         ]
     suspects = ask_for_sessions_if_allowed(
