@@ -18,7 +18,7 @@ import click
 from osc.cli.connection import connection_options, settings_for
 from osc.cli.help import SectionedCommand
 from osc.cli.main import debug_option
-from osc.cli.migrate_options import OPTIONS, TARGET_OPTIONS, migration_options
+from osc.cli.migrate_options import OPTIONS, OUTPUT_OPTIONS, TARGET_OPTIONS, migration_options
 from osc.cli.terminal import ask, bug_text, is_debug, is_terminal
 from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import EXIT_CODES, OscError, UsageError
@@ -54,6 +54,7 @@ def _with(decorators: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 @_with(TARGET_OPTIONS)
 @connection_options
 @_with(OPTIONS)
+@_with(OUTPUT_OPTIONS)
 @debug_option
 def migrate(given: Given, /, output: OutputKind, events_file: Path | None, yes: bool, **values: object) -> int:
     """Alter a table while applications go on writing to it.

@@ -274,6 +274,9 @@ OPTIONS = (
         metavar="N",
         help="Server id to read the binlog under.  [default: random]",
     ),
+)
+
+OUTPUT_OPTIONS = (
     option(
         _SHOW,
         "--output",

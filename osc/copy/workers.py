@@ -35,8 +35,12 @@ class Copy:
         gate: Callable[[], None],
         stop: StopRequest,
         workers: int,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`gate` is called before each range; it returns when the next may be copied, and raises to stop."""
+        """`gate` is called before each range; it returns when the next may be copied, and raises to stop.
+
+        `enough`: no range is begun any more once it says so, as for a sample.
+        """
         self._projection = projection
         self._watermarks = watermarks
         self._sizer = sizer
@@ -44,6 +48,7 @@ class Copy:
         self._sessions = sessions
         self._gate = gate
         self._stop = stop
+        self._enough = enough
         self._dispatcher = RangeDispatcher(projection, watermarks)
         self._lock = threading.Lock()
         self.rows = 0
@@ -59,6 +64,8 @@ class Copy:
         try:
             while True:
                 self._gate()
+                if self._enough():
+                    return
                 asked_for = self._sizer.rows
                 span = self._dispatcher.next(
                     lambda statement: seeker.run(lambda c: one_key(c, self._projection, statement)), asked_for
