@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import Aborted, Interrupted, UsageError
 from osc.estimate.sampling import DEFAULT_SAMPLE_S
 from osc.mysql.options import Given
-from osc.mysql.session import Sessions
+from osc.mysql.session import ConnectionSettings, Sessions
 from osc.report.gather import Request, make_plan
 from osc.report.jsonform import render_json
 from osc.report.markdown import render_markdown
@@ -99,6 +100,7 @@ def plan(
         raise UsageError("--check-data needs a scratch table to try the rows in, and --no-sample makes none")
     found = planned(given, values, samples=not no_sample, sample_s=sample_seconds, checks_data=check_data)
     if out is not None:
+        found = replace(found, file=str(out))
         write_plan(out, found)
     click.echo(shown(found, form), nl=False)
     return found.exit_code
@@ -125,6 +127,7 @@ def planned(
         request = Request(
             migration=options,
             given=given_options(),
+            login=_login(given, resolved.settings),
             samples=samples,
             sample_s=sample_s,
             checks_data=checks_data,
@@ -133,6 +136,15 @@ def planned(
             return make_plan(sessions, sessions if binlog is None else Sessions(binlog), request, stop, say_warning)
         except Interrupted as error:
             raise Aborted(f"{error}; no plan was made, and nothing is left behind") from error
+
+
+def _login(given: Given, settings: ConnectionSettings) -> tuple[str, ...]:
+    """How to come to the same server as the same user; the password has to come from elsewhere."""
+    file = () if given.defaults_file is None else ("--defaults-file", str(given.defaults_file))
+    place = ["--host", settings.host, "--port", str(settings.port)]
+    if settings.socket is not None:
+        place = ["--socket", settings.socket]
+    return (*file, *place, *(("--user", settings.user) if settings.user else ()))
 
 
 def given_options() -> dict[str, str | bool]:

@@ -26,7 +26,7 @@ from osc.estimate.scratch import Scratch
 from osc.estimate.stopwatch import Stopwatch
 from osc.estimate.traffic import TrafficMeter
 from osc.estimate.verifying import VerifySample
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import Conn, Sessions, error_code
 from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
@@ -36,6 +36,7 @@ from osc.reconcile.watermarks import Watermarks
 from osc.state.writer import GhostWriter
 from osc.table.deferred import build_statement
 from osc.table.key import Key
+from osc.table.misfits import MISFIT_ERRORS
 from osc.table.ranges import Range
 from osc.table.width import rows_in
 from osc.threads import OwnedThread, join_all
@@ -54,6 +55,7 @@ VERIFY_SHARE_S = 0.4
 TINY_PIECES = 5
 RECONCILED_KEYS = 300
 GRACE_S = 5.0
+DUPLICATE = 1062
 PENDING_BYTES = 1 << 30
 """Nothing waits to be reconciled in a plan, so nothing of it is ever filled."""
 
@@ -140,7 +142,7 @@ class Sampler:
             reconcile_key_s = self._reconcile(regions)
             misfits = self._check_every_row() if checks_data else None
             held_back_by = self._throttle.gate.closed_by()
-            traffic = None if meter is None else meter.traffic()
+            traffic = None if meter is None or quiet is None else meter.traffic(quiet)
         build_s = self._build_indexes()
         rows = sum(work.rows for work in copied)
         data, index = self._bytes_per_row(rows)
@@ -204,6 +206,10 @@ class Sampler:
 
         try:
             self._run([OwnedThread("sample-overhead", work)], self._deadline(1.0))
+        except pymysql.err.MySQLError as error:
+            if error_code(error) not in MISFIT_ERRORS:
+                raise
+            return 0.0  # the copy meets the same rows, and tells which they are
         finally:
             writer.close()
         return statistics.median(took[1:]) if len(took) > 1 else 0.0
@@ -297,8 +303,10 @@ class Sampler:
         try:
             if regions:
                 self._run([OwnedThread("sample-reconciling", work)], self._deadline(2.0))
-        except pymysql.err.IntegrityError:
-            return None  # a key under a stricter index; what else is wrong with it is found elsewhere
+        except pymysql.err.MySQLError as error:
+            if error_code(error) not in {*MISFIT_ERRORS, DUPLICATE}:
+                raise
+            return None  # told of elsewhere, with the rows
         finally:
             writer.close()
         return statistics.median(took) if took else None

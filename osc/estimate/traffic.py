@@ -50,11 +50,15 @@ class TrafficMeter:
         """Of the binlog, read so far."""
         return self._tail.counters.bytes
 
-    def traffic(self) -> Traffic:
-        """What came since the start. Raises what the reader died of."""
+    def traffic(self, quiet: Traffic | None = None) -> Traffic:
+        """What came since the start. Raises what the reader died of.
+
+        `quiet`: from a time when the plan itself wrote nothing; its bytes are taken.
+        """
         self._tail.raise_if_dead()
         watched_s = max(0.001, time.monotonic() - self._began_s)
-        return Traffic(watched_s, self._counter.rows / watched_s, self.bytes / watched_s)
+        binlog_bytes_s = self.bytes / watched_s if quiet is None else quiet.binlog_bytes_s
+        return Traffic(watched_s, self._counter.rows / watched_s, binlog_bytes_s)
 
     def has_met(self, beat: int, timeout_s: float) -> bool:
         """Whether the reader has come to that heartbeat within the time. Raises what it died of."""

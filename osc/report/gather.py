@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +35,7 @@ from osc.report.plan import Changes, How, Plan, ServerFacts, TableFacts
 from osc.report.strategy import choose_how
 from osc.table.facts import Table
 from osc.table.names import Names, names_for
+from osc.table.ranges import Range
 
 SETTINGS = (
     "binlog_format",
@@ -62,6 +63,8 @@ class Request:
     migration: MigrationOptions
     given: Mapping[str, str | bool]
     """The options by the command line's names, as far as they are not the defaults."""
+    login: tuple[str, ...]
+    """The words of a command line that lead to the server, without a password."""
     samples: bool
     sample_s: float
     checks_data: bool
@@ -179,10 +182,12 @@ class _Gathering:
 
     def _look_closer(self, source: Table, names: Names, alter: AlterStatement, how: How) -> How:
         if not self.request.samples:
-            self.unknown.append(
-                "--no-sample: nothing was written, so the server was not asked whether it takes the ALTER and what it makes of "
-                "the table, nor whether it can do it without a copy; and nothing was measured, so there is no estimate of the time"
-            )
+            self.unknown += [
+                "--no-sample: nothing was written, so the server was not asked whether it takes the ALTER, what it "
+                "makes of the "
+                "table, and whether it can do it without a copy",
+                "nothing was measured, so there is no estimate of the time, and sizes are those of the original",
+            ]
             self._watch_traffic(source, names)
             return how
         in_the_way = [f.code for f in self.findings if f.is_blocking and f.code not in HARMLESS]
@@ -221,6 +226,7 @@ class _Gathering:
             sample = sampler.take(self.request.checks_data)
         except ConversionFailed as error:
             self._add_misfits(error, "in the sample")
+            self._look_for_duplicates(scratch, ())
             return
         except Interrupted:
             raise
@@ -242,8 +248,7 @@ class _Gathering:
                     "As --allow-lossy allows it.",
                 )
             )
-        with closing(self.sessions.open("look for duplicates")) as connection:
-            self.findings += find_duplicates(connection, scratch, None if exact else sample.spans)
+        self._look_for_duplicates(scratch, sample.spans)
         if not exact and (scratch.pair.stricter or any(change.may_lose for change in self.changes.changed)):
             self.findings.append(
                 note(
@@ -253,6 +258,10 @@ class _Gathering:
                     "osc plan --check-data   # reads the whole table, at the governor's pace",
                 )
             )
+
+    def _look_for_duplicates(self, scratch: Scratch, spans: Sequence[Range]) -> None:
+        with closing(self.sessions.open("look for duplicates")) as connection:
+            self.findings += find_duplicates(connection, scratch, None if self.request.checks_data else spans)
 
     def _add_misfits(self, error: ConversionFailed, where: str) -> None:
         self.findings.append(
@@ -307,6 +316,7 @@ class _Gathering:
             title=server.title,
             version=server.version_text,
             place=self.sessions.settings.place,
+            login=self.request.login,
             identity=server.identity,
             settings={name: server.variable(name) for name in SETTINGS if name in server.variables},
             replicas=replicas,

@@ -33,6 +33,7 @@ def as_json(plan: Plan) -> dict[str, JsonValue]:
             "title": plan.server.title,
             "version": plan.server.version,
             "place": plan.server.place,
+            "login": list(plan.server.login),
             "identity": plan.server.identity,
             "settings": dict(plan.server.settings),
             "binlog_readers": plan.server.replicas,

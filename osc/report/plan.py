@@ -21,6 +21,8 @@ class ServerFacts:
     title: str
     version: str
     place: str
+    login: tuple[str, ...]
+    """The words of a command line that lead to it, without a password."""
     identity: str
     settings: Mapping[str, str]
     """The variables on which the migration, or what the values become, depends."""
@@ -160,6 +162,8 @@ class Plan:
     """What this plan cannot know, and why."""
     names: Mapping[str, str]
     """The migration's tables: `ghost`, `state`, `old`."""
+    file: str = ""
+    """Where it was written to, if it was."""
 
     @property
     def is_blocked(self) -> bool:
