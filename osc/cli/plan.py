@@ -13,8 +13,14 @@ import click
 from osc.cli.connection import connection_options, settings_for
 from osc.cli.help import SectionedCommand, option
 from osc.cli.main import debug_option
-from osc.cli.migrate import _binlog_address, _binlog_settings, _with
-from osc.cli.migrate_options import OPTIONS, TARGET_OPTIONS, migration_options
+from osc.cli.migrate_options import (
+    OPTIONS,
+    TARGET_OPTIONS,
+    binlog_address,
+    binlog_settings,
+    migration_options,
+    with_options,
+)
 from osc.cli.terminal import say_warning
 from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import Aborted, Interrupted, UsageError
@@ -71,10 +77,10 @@ _PLAN_OPTIONS = (
 
 
 @click.command("plan", cls=SectionedCommand)
-@_with(TARGET_OPTIONS)
-@_with(_PLAN_OPTIONS)
+@with_options(TARGET_OPTIONS)
+@with_options(_PLAN_OPTIONS)
 @connection_options
-@_with(OPTIONS)
+@with_options(OPTIONS)
 @debug_option
 def plan(
     given: Given,
@@ -115,14 +121,14 @@ def planned(
     checks_data: bool = False,
 ) -> Plan:
     """The plan for what the command line says. Raises Refused and its kin; Aborted when it is stopped."""
-    options = migration_options(dict(values))
-    binlog_host, binlog_port = _binlog_address(dict(values))
+    options = migration_options(values)
+    binlog_host, binlog_port = binlog_address(values)
     resolved = settings_for(given)
     for warning in resolved.warnings:
         say_warning(warning)
     stop = StopRequest()
     with stop_on_signals(stop, say_warning):
-        binlog = _binlog_settings(resolved.settings, binlog_host, binlog_port)
+        binlog = binlog_settings(resolved.settings, binlog_host, binlog_port)
         sessions = Sessions(resolved.settings)
         request = Request(
             migration=options,

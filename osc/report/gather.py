@@ -21,18 +21,20 @@ from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.readers import binlog_readers
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.sql import qualified
+from osc.native.preflight import for_native
 from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement, parse_alter
 from osc.plan.checks.leftovers import RoomMaking
 from osc.plan.checks.table import read_table_if_allowed
 from osc.plan.findings import Finding, blocking, in_order, note, warning
+from osc.plan.look import choose_strategy
 from osc.plan.preflight import BinlogServer, preflight
 from osc.plan.tokens import LexicalMode
 from osc.report.blockers import blockers_now
 from osc.report.changes import changes_between, changes_in_words
 from osc.report.costs import check_costs, costs_of
 from osc.report.plan import Changes, How, Plan, ServerFacts, TableFacts
-from osc.report.strategy import choose_how
+from osc.report.strategy import how_of
 from osc.table.facts import Table
 from osc.table.names import Names, names_for
 from osc.table.ranges import Range
@@ -68,8 +70,6 @@ class Request:
     samples: bool
     sample_s: float
     checks_data: bool
-    allows_inplace: bool = False
-    wanted_strategy: str = "auto"
 
 
 def make_plan(
@@ -116,14 +116,14 @@ class _Gathering:
             replicas = binlog_readers(connection)
             blockers = blockers_now(connection, names, self.sessions.connection_ids)
         self.changes = changes_in_words(alter)
-        how = How("copy", "nothing else was looked into")
+        how = How("copy", "the server was not asked what it can do itself")
         if source is not None:
             source_columns = source_key(source)
             self.key = source_columns.text if source_columns is not None else ""
             how = self._look_closer(source, names, alter, how)
         found = None if self.measured is None or source is None else estimate(self.measured, self._job(source))
         costs = None
-        if source is not None and how.strategy == "copy":
+        if source is not None and not how.is_native:
             costs = costs_of(source, server, self.measured, found, self.deferred, options.chunk_target_ms / 1_000)
             self.findings += check_costs(costs, found)
         return Plan(
@@ -180,6 +180,26 @@ class _Gathering:
             )
         ]
 
+    def _choose_how(self, source: Table, alter: AlterStatement) -> How:
+        options = self.request.migration
+        resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in self.findings)
+        try:
+            with closing(self.sessions.open("ask what the server can do itself")) as connection:
+                return how_of(
+                    choose_strategy(
+                        connection,
+                        self.sessions,
+                        options,
+                        source,
+                        alter,
+                        self.findings,
+                        resumes or options.resume == "require",
+                    )
+                )
+        except Refused as error:
+            self.findings.append(blocking("strategy-impossible", "the strategy is not possible", error.message))
+            return How("copy", "what was asked for is not possible")
+
     def _look_closer(self, source: Table, names: Names, alter: AlterStatement, how: How) -> How:
         if not self.request.samples:
             self.unknown += [
@@ -190,6 +210,9 @@ class _Gathering:
             ]
             self._watch_traffic(source, names)
             return how
+        how = self._choose_how(source, alter)
+        if how.is_native:
+            self.findings = for_native(self.findings)
         in_the_way = [f.code for f in self.findings if f.is_blocking and f.code not in HARMLESS]
         if in_the_way:
             self.unknown.append(
@@ -198,7 +221,6 @@ class _Gathering:
             )
             return how
         try:
-            how = choose_how(self.sessions, source, alter, self.request.allows_inplace, self.request.wanted_strategy)
             with scratch_tables(self.sessions, source, alter, self.request.migration, self.stop, self.say) as scratch:
                 self._try(scratch, alter, how)
         except Refused as error:
@@ -211,7 +233,9 @@ class _Gathering:
         self.key, self.key_is_temporary = key.text, key.ghost_index_is_temporary
         self.deferred = bool(scratch.deferred.definitions)
         self.changes = changes_between(source, scratch.ghost, alter, scratch.deferred, server.is_mariadb)
-        if how.strategy != "copy":
+        if how.is_native:
+            if how.price is not None:
+                self.unknown.append("how long the server's own statement takes was not measured")
             return
         sampler = Sampler(
             self.sessions,

@@ -72,6 +72,7 @@ def _how(how: How) -> JsonValue:
         "price": how.price,
         "possible_inplace": how.possible_inplace,
         "row_versions": how.row_versions,
+        "refused": [{"algorithm": algorithm, "reason": reason} for algorithm, reason in how.refused],
     }
 
 

@@ -101,6 +101,13 @@ class How:
     """For the copy: what `--allow-inplace` would do instead."""
     row_versions: str | None = None
     """How many of the instant changes that the server allows a table are used."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """The algorithms that the server turned down, each with its reason."""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the server does it itself."""
+        return self.strategy != "copy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from osc.mysql.session import Sessions
-from osc.plan.alter import AlterStatement
+from osc.native.strategy import Strategy
 from osc.report.plan import How
-from osc.table.facts import Table
 
 
-def choose_how(sessions: Sessions, source: Table, alter: AlterStatement, allows_inplace: bool, wanted: str) -> How:
-    """The way that a migration would take."""
-    return How("copy", "the rows are copied into a new table while the application goes on writing")
+def how_of(strategy: Strategy) -> How:
+    """What a plan tells of a strategy."""
+    versions = strategy.row_versions
+    return How(
+        strategy=strategy.kind,
+        why=strategy.why,
+        statement=strategy.statement,
+        price=strategy.price,
+        possible_inplace=strategy.possible_inplace,
+        row_versions=None
+        if versions is None
+        else f"instant changes: {versions.used} of {versions.limit} row versions are used, and this one takes "
+        f"{versions.needed}",
+        refused=strategy.refused,
+    )

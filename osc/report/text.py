@@ -161,6 +161,7 @@ def how_details(how: How) -> list[str]:
         )
     if how.price:
         found.append(f"its price: {how.price}")
+    found += [f"{algorithm}: {reason}" for algorithm, reason in how.refused]
     if how.row_versions:
         found.append(how.row_versions)
     return found
