@@ -19,6 +19,8 @@ from osc.table.projection import Projection
 from osc.table.ranges import Range
 
 REGIONS = 7
+MOST_SEEKS = 64
+"""For one cut: the values of an integer can be halved so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def choose_regions(connection: Conn, projection: Projection, count: int = REGION
         at = segments.index(widest)
         segments[at : at + 1] = _halves(connection, projection, widest, seek)
     total = sum(segment.rows for segment in segments)
-    return [Region(_begin(projection, segment, seek), segment.rows / total) for segment in segments]
+    # From the middle of each, so that its first rows do not speak for all of it.
+    return [Region(_middle(projection, segment, seek) or segment.start, segment.rows / total) for segment in segments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +66,33 @@ class _Segment:
 def _halves(
     connection: Conn, projection: Projection, segment: _Segment, seek: Callable[[Key | None], Key | None]
 ) -> list[_Segment]:
-    probe = midway(projection.key.columns, segment.start, segment.end)
-    middle = None if probe is None else seek(probe)
-    if middle is None or middle in (segment.start, segment.end):
+    middle = _middle(projection, segment, seek)
+    if middle is None:
         return [_Segment(segment.start, segment.end, segment.rows, is_whole=True)]
     parts = [(segment.start, middle), (middle, segment.end)]
     return [_Segment(start, end, _rows(connection, projection, start, end)) for start, end in parts]
 
 
-def _begin(projection: Projection, segment: _Segment, seek: Callable[[Key | None], Key | None]) -> Key | None:
-    """The middle of the segment, so that the first and the last rows do not speak for those behind and before them."""
-    probe = midway(projection.key.columns, segment.start, segment.end)
-    return segment.start if probe is None else seek(probe) or segment.start
+def _middle(projection: Projection, segment: _Segment, seek: Callable[[Key | None], Key | None]) -> Key | None:
+    """A key that is there, about in the middle of the segment; None where there is none to be found."""
+    high = segment.end
+    for _ in range(MOST_SEEKS):
+        probe = midway(projection.key.columns, segment.start, high)
+        found = None if probe is None else seek(probe)
+        if found is None or found == segment.start:
+            return None
+        if found != segment.end:
+            return found
+        # Nothing lies behind the probe: the rows are all before it.
+        assert probe is not None
+        high = probe
+    return None
 
 
 def _rows(connection: Conn, projection: Projection, start: Key, end: Key) -> float:
     """What the optimizer takes the rows between the two to be."""
     with connection.cursor() as cursor:
-        cursor.execute(f"explain format=traditional {projection.keys_in_range(Range(0, start, end))}")
+        cursor.execute(projection.explain_range(Range(0, start, end)))
         assert cursor.description is not None
         titles = [str(item[0]).lower() for item in cursor.description]
         row = cursor.fetchone()

@@ -33,8 +33,9 @@ from osc.plan.tokens import LexicalMode
 from osc.report.blockers import blockers_now
 from osc.report.changes import changes_between, changes_in_words
 from osc.report.costs import check_costs, costs_of
-from osc.report.plan import Changes, How, Plan, ServerFacts, TableFacts
+from osc.report.plan import UNKNOWN, Changes, How, Plan, ServerFacts, TableFacts
 from osc.report.strategy import how_of
+from osc.table.deferred import NO_DEFERRED
 from osc.table.facts import Table
 from osc.table.names import Names, names_for
 from osc.table.ranges import Range
@@ -116,7 +117,7 @@ class _Gathering:
             replicas = binlog_readers(connection)
             blockers = blockers_now(connection, names, self.sessions.connection_ids)
         self.changes = changes_in_words(alter)
-        how = How("copy", "the server was not asked what it can do itself")
+        how = How(UNKNOWN, "the server was not asked what it can do itself")
         if source is not None:
             source_columns = source_key(source)
             self.key = source_columns.text if source_columns is not None else ""
@@ -232,7 +233,8 @@ class _Gathering:
         key = scratch.pair.projection.key
         self.key, self.key_is_temporary = key.text, key.ghost_index_is_temporary
         self.deferred = bool(scratch.deferred.definitions)
-        self.changes = changes_between(source, scratch.ghost, alter, scratch.deferred, server.is_mariadb)
+        deferred = NO_DEFERRED if how.is_native else scratch.deferred
+        self.changes = changes_between(source, scratch.ghost, alter, deferred, server.is_mariadb)
         if how.is_native:
             if how.price is not None:
                 self.unknown.append("how long the server's own statement takes was not measured")

@@ -41,7 +41,7 @@ def render_markdown(plan: Plan) -> str:
         _how_long(plan),
         _risk(plan),
         _before(plan),
-        *(_copy_steps(plan) if plan.how.strategy == "copy" else _native_steps(plan)),
+        *(_native_steps(plan) if plan.how.is_native else _copy_steps(plan)),
         _sign_off(),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -76,7 +76,7 @@ def _summary(plan: Plan) -> str:
 
 
 def _application(plan: Plan) -> str:
-    if plan.how.strategy == "copy":
+    if not plan.how.is_native:
         return "goes on reading and writing; writers wait for milliseconds at the swap"
     return "goes on reading and writing, but for a moment in which the table's metadata lock is taken"
 

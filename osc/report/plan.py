@@ -10,6 +10,9 @@ from osc.estimate.measured import Measured
 from osc.estimate.model import Estimate
 from osc.plan.findings import Finding
 
+UNKNOWN = "unknown"
+"""The strategy of a plan for which the server was not asked."""
+
 SCHEMA_VERSION = 1
 """Of the JSON form. It changes when a field goes or changes its meaning, not when one is added."""
 
@@ -91,7 +94,7 @@ class How:
     """The way it is carried out."""
 
     strategy: str
-    """`copy`, or one of the server's own: `instant`, `inplace-metadata`, `inplace-build`, `inplace-rebuild`."""
+    """`copy`, one of the server's own (`instant`, `inplace-metadata`, `inplace-build`, `inplace-rebuild`), or `unknown`."""
     why: str
     statement: str | None = None
     """What is sent to the server; None for the copy."""
@@ -107,7 +110,7 @@ class How:
     @property
     def is_native(self) -> bool:
         """Whether the server does it itself."""
-        return self.strategy != "copy"
+        return self.strategy not in ("copy", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from osc.plan.alter import parse_alter
 from osc.plan.checks.table import read_table_if_allowed
 from osc.plan.tokens import LexicalMode
 from osc.report.jsonform import KIND
-from osc.report.plan import SCHEMA_VERSION
+from osc.report.plan import SCHEMA_VERSION, UNKNOWN
 
 _STRATEGY_OPTIONS = {
     "copy": "copy",
@@ -25,6 +25,7 @@ _STRATEGY_OPTIONS = {
     "inplace-metadata": "inplace",
     "inplace-build": "inplace",
     "inplace-rebuild": "inplace",
+    UNKNOWN: "auto",
 }
 
 
@@ -53,6 +54,8 @@ class PlanFile:
     @property
     def strategy_option(self) -> str:
         """What `--strategy` has to be so that the plan is followed."""
+        if self.strategy == UNKNOWN:
+            return str(self.options.get("--strategy", "auto"))
         return _STRATEGY_OPTIONS[self.strategy]
 
 
@@ -110,13 +113,8 @@ def check_plan(sessions: Sessions, plan: PlanFile, options: MigrationOptions) ->
     "statement as they are."""
     alter = parse_alter(options.alter, LexicalMode.of(sessions.server)).clauses_sql
     differences = [*_of_request(plan, options, alter), *_of_server(sessions, plan)]
-    with closing(sessions.open("compare the table with the plan")) as connection:
-        table = read_table_if_allowed(connection, options.database, options.table)
-    name = qualified(options.database, options.table)
-    if table is None:
-        differences.append(f"there is no table {name}, or the login may not see it")
-    elif table.structure != plan.structure:
-        differences.append(f"{name} was altered since (- planned, + now):\n{_diff(plan.structure, table.structure)}")
+    if sessions.server.identity == plan.identity:
+        differences += _of_table(sessions, plan, options)
     if plan.was_blocked:
         differences.append("the plan itself says that the migration would be refused")
     if differences:
@@ -152,6 +150,17 @@ def _of_server(sessions: Sessions, plan: PlanFile) -> list[str]:
         if server.variable(name) != value
     ]
     return found
+
+
+def _of_table(sessions: Sessions, plan: PlanFile, options: MigrationOptions) -> list[str]:
+    name = qualified(options.database, options.table)
+    with closing(sessions.open("compare the table with the plan")) as connection:
+        table = read_table_if_allowed(connection, options.database, options.table)
+    if table is None:
+        return [f"there is no table {name}, or the login may not see it"]
+    if table.structure == plan.structure:
+        return []
+    return [f"{name} was altered since (- planned, + now):\n{_diff(plan.structure, table.structure)}"]
 
 
 def _diff(planned: str, now: str) -> str:

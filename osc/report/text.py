@@ -26,6 +26,7 @@ PHASES: dict[PhaseName, str] = {
     "swap": "swap",
 }
 STRATEGIES = {
+    "unknown": "not known; if nothing else is possible, by a copy, verified and swapped in",
     "copy": "a copy, verified and swapped in",
     "instant": "instantly, by the server itself (ALGORITHM=INSTANT)",
     "inplace-metadata": "by the server itself, in place; no row is read",
