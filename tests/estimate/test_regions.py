@@ -10,7 +10,7 @@ from osc.estimate.regions import choose_regions, midway
 from osc.mysql.session import Sessions
 from osc.table.choose import source_candidates
 from osc.table.facts import read_table
-from osc.table.key import Key, Kind, KeyColumn, key_column
+from osc.table.key import Key, KeyColumn, Kind, key_column
 from osc.table.projection import MigrationKey, Projection
 from tests.servers import ServerUnderTest
 
