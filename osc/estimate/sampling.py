@@ -52,7 +52,8 @@ LEAST_SAMPLE_ROWS = 20_000
 SAMPLED_SHARE = 0.15
 VERIFY_SHARE_S = 0.4
 """Of the time for copying."""
-TINY_PIECES = 5
+TINY_CHUNKS = (MIN_ROWS,) * 6
+WARM_UP_S = 2.0
 RECONCILED_KEYS = 300
 GRACE_S = 5.0
 DUPLICATE = 1062
@@ -97,6 +98,7 @@ class Sampler:
         """Of the sample alone: asked when its time is up, too."""
         self._commits: list[tuple[float, float]] = []
         self._level = 0.0
+        self._warm_rows = 0
         pair = scratch.pair
         self._heartbeat = Heartbeat(self._steady("write the heartbeat"), scratch.state)
         self._sizer = ChunkSizer(
@@ -134,7 +136,7 @@ class Sampler:
             quiet = None if meter is None else meter.traffic()
             with closing(self._sessions.open("choose what to sample")) as connection:
                 regions = choose_regions(connection, self._scratch.pair.projection)
-            copy_overhead_s = self._tiny_copies(regions)
+            copy_overhead_s, regions = self._warm_up(regions)
             bytes_before, sampled_at = (0 if meter is None else meter.bytes), time.monotonic()
             copied, spans = self._copy(regions)
             binlog_bytes = self._binlog_bytes(meter, quiet, bytes_before, sampled_at)
@@ -145,7 +147,7 @@ class Sampler:
             traffic = None if meter is None or quiet is None else meter.traffic(quiet)
         build_s = self._build_indexes()
         rows = sum(work.rows for work in copied)
-        data, index = self._bytes_per_row(rows)
+        data, index = self._bytes_per_row(rows + self._warm_rows)
         governor = self._throttle.governor
         measured = Measured(
             took_s=time.monotonic() - began,
@@ -183,36 +185,50 @@ class Sampler:
         cleanup.callback(meter.close)
         return meter
 
-    def _tiny_copies(self, regions: list[Region]) -> float:
-        """What a chunk of next to no rows takes, in seconds."""
+    def _warm_up(self, regions: list[Region]) -> tuple[float, list[Region]]:
+        """What a chunk of next to no rows takes, in seconds, and the regions without what was copied for that.
+
+        Then some larger ones, until the size of a chunk is about right.
+        """
         if not regions:
-            return 0.0
+            return 0.0, regions
         projection = self._scratch.pair.projection
         writer = self._open_writer()
+        at = len(regions) // 2
+        start = regions[at].start
         took: list[float] = []
 
         def work() -> None:
-            start = regions[len(regions) // 2].start
-            for _ in range(TINY_PIECES + 1):
+            nonlocal start
+            for rows in (*TINY_CHUNKS, *self._larger_chunks()):
                 self._throttle.gate.pass_through()
                 began = time.monotonic()
-                seek = projection.range_end(start, MIN_ROWS, None, CHUNK_BYTES)
+                seek = projection.range_end(start, rows, None, CHUNK_BYTES)
                 end = writer.run(lambda connection, seek=seek: one_key(connection, projection, seek))  # type: ignore[misc]
                 if end is None:
                     break
-                writer.transact([projection.copy_range(Range(0, start, end))])
+                self._warm_rows += sum(writer.transact([projection.copy_range(Range(0, start, end))]))
                 took.append(time.monotonic() - began)
+                if rows > MIN_ROWS:
+                    self._sizer.took(rows, writer.worked_s)
                 start = end
 
         try:
-            self._run([OwnedThread("sample-overhead", work)], self._deadline(1.0))
+            self._run([OwnedThread("sample-overhead", work)], self._deadline(WARM_UP_S))
         except pymysql.err.MySQLError as error:
             if error_code(error) not in MISFIT_ERRORS:
                 raise
-            return 0.0  # the copy meets the same rows, and tells which they are
+            return 0.0, regions  # the copy meets the same rows, and tells which they are
         finally:
             writer.close()
-        return statistics.median(took[1:]) if len(took) > 1 else 0.0
+        tiny = took[1 : len(TINY_CHUNKS)]
+        warm = [*regions[:at], replace(regions[at], start=start), *regions[at + 1 :]]
+        return statistics.median(tiny) if tiny else 0.0, warm
+
+    def _larger_chunks(self) -> tuple[int, ...]:
+        """As far as the table has rows enough for a sample beside them."""
+        rows = self._scratch.pair.source.estimated_rows
+        return tuple(size for size in (self._sizer.rows, 2 * self._sizer.rows) if size < rows / 20)
 
     def _copy(self, regions: list[Region]) -> tuple[tuple[Work, ...], tuple[Range, ...]]:
         rows_each = self._rows_of_a_region(len(regions))

@@ -103,6 +103,7 @@ class _Gathering:
     key: str = ""
     key_is_temporary: bool = False
     deferred: bool = False
+    verifies_ahead: bool = False
 
     def plan(self) -> Plan:
         options, server = self.request.migration, self.sessions.server
@@ -232,6 +233,7 @@ class _Gathering:
         source, server = scratch.pair.source, self.sessions.server
         key = scratch.pair.projection.key
         self.key, self.key_is_temporary = key.text, key.ghost_index_is_temporary
+        self.verifies_ahead = key.compares and not scratch.pair.has_other_unique
         self.deferred = bool(scratch.deferred.definitions)
         deferred = NO_DEFERRED if how.is_native else scratch.deferred
         self.changes = changes_between(source, scratch.ghost, alter, deferred, server.is_mariadb)
@@ -333,7 +335,7 @@ class _Gathering:
             chunk_target_s=options.chunk_target_ms / 1_000,
             nice_ratio=options.nice_ratio,
             impact=options.impact,
-            lock_timeout_s=options.cut_over_lock_timeout_s,
+            verifies_ahead=self.verifies_ahead,
         )
 
     def _server_facts(self, replicas: int | None) -> ServerFacts:

@@ -20,7 +20,6 @@ JOB = Job(
     chunk_target_s=0.075,
     nice_ratio=0.0,
     impact="low",
-    lock_timeout_s=3.0,
 )
 IDLE = Load(False)
 BUSY = Load(True, 0.002, ((0.1, 0.0025), (0.2, 0.003), (0.4, 0.004)))
@@ -68,6 +67,14 @@ def test_an_idle_server_is_copied_at_the_speed_of_the_sample() -> None:
     assert {one.level for one in found.at_impacts} == {1.0}
     assert not found.is_thin
     assert found.doubts == ()
+
+
+def test_what_is_verified_during_the_copy_need_not_be_verified_behind_it() -> None:
+    behind, ahead = estimated(measured()), estimated(measured(), replace(JOB, verifies_ahead=True))
+    assert ahead.chosen.total.p50_s < behind.chosen.total.p50_s
+    assert ahead.chosen.total.p50_s > phase_s(behind, "copy")
+    paced = replace(JOB, verifies_ahead=True, nice_ratio=0.5)
+    assert estimated(measured(), paced) == estimated(measured(), replace(paced, verifies_ahead=False))
 
 
 def test_regions_count_by_the_rows_that_they_stand_for() -> None:
