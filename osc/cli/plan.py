@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from osc.cli.connection import connection_options, settings_for
 from osc.cli.help import SectionedCommand, option
@@ -159,7 +160,7 @@ def given_options() -> dict[str, str | bool]:
     found: dict[str, str | bool] = {}
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in _NOT_OF_A_PLAN or context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+        if name in _NOT_OF_A_PLAN or context.get_parameter_source(name) not in _GIVEN:
             continue
         value = context.params.get(name)
         if isinstance(parameter, click.Option) and value is not None:
@@ -167,6 +168,8 @@ def given_options() -> dict[str, str | bool]:
     return found
 
 
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+"""On the command line, or by a plan that is followed."""
 _NOT_OF_A_PLAN = frozenset(
     {
         *("database", "table", "alter", "form", "out", "no_sample", "sample_seconds", "check_data", "debug"),

@@ -12,14 +12,13 @@ from osc.copy.ranges import RangeDispatcher, one_key
 from osc.copy.sizing import ChunkSizer
 from osc.errors import ConversionFailed
 from osc.estimate.scratch import Scratch
-from osc.mysql.session import Conn, Sessions, error_code
-from osc.mysql.sql import qualified, quote
-from osc.mysql.steady import SteadySession
+from osc.mysql.session import Conn, error_code
+from osc.mysql.sql import quote
 from osc.plan.findings import Finding, blocking
 from osc.reconcile.watermarks import Watermarks
+from osc.state.writer import GhostWriter
 from osc.table.facts import Column, Index
 from osc.table.misfits import MISFIT_ERRORS, raise_misfits
-from osc.table.names import decorated
 from osc.table.ranges import Range
 from osc.verify.digest import holds_every_value
 
@@ -27,49 +26,32 @@ CHECK_TARGET_S = 0.1
 EXAMPLES = 3
 
 
-def may_lose(scratch: Scratch) -> bool:
-    """Whether there are values of the old types that the new ones cannot hold."""
-    pair = scratch.pair
-    return not all(
-        holds_every_value(pair.source.column(source), scratch.ghost.column(ghost))
-        for source, ghost in zip(pair.projection.source_columns, pair.projection.ghost_columns, strict=True)
+def may_refuse(scratch: Scratch) -> bool:
+    """Whether there may be rows of the original that the new schema does not take: values, NULLs, checks, partitions."""
+    source, ghost, projection = scratch.pair.source, scratch.ghost, scratch.pair.projection
+    holds_all = all(
+        holds_every_value(source.column(one), ghost.column(other))
+        for one, other in zip(projection.source_columns, projection.ghost_columns, strict=True)
     )
+    before, after = source.create_statement, ghost.create_statement
+    return not holds_all or any(before.count(mark) != after.count(mark) for mark in ("CHECK (", "PARTITION BY"))
 
 
 def find_misfits(
-    sessions: Sessions, scratch: Scratch, gate: Callable[[], None], stop: StopRequest
+    scratch: Scratch, writer: GhostWriter, gate: Callable[[], None], stop: StopRequest
 ) -> ConversionFailed | None:
-    """Convert every row of the table into a temporary table, range by range; the first that are refused, if any are.
+    """Copy every row into the scratch ghost and take it back, range by range; the first that are refused, if any are.
 
-    Nothing of that is logged, or stays. Raises Interrupted when asked to stop.
+    What is rolled back is in no binlog. Raises Interrupted when asked to stop.
     """
     projection = scratch.pair.projection
-    twin = qualified(projection.database, decorated(projection.source, "_ghb"))
-    columns = ", ".join(quote(name) for name in projection.ghost_columns)
-    key = ", ".join(quote(column.in_ghost) for column in projection.key.columns)
-
-    def prepare(connection: Conn) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"create temporary table {twin} (primary key ({key})) engine=InnoDB"
-                f" select {columns} from {projection.ghost_table} limit 0"
-            )
-        connection.commit()
-
-    session = SteadySession(
-        sessions,
-        "check the rows",
-        stop,
-        variables={**scratch.pair.session_variables, "autocommit": "0"},
-        prepare=prepare,
-    )
     dispatcher = RangeDispatcher(projection, Watermarks(compares=False, may_drop=False))
     sizer = ChunkSizer(CHECK_TARGET_S)
 
-    def convert(connection: Conn, span: Range) -> None:
+    def attempt(connection: Conn, span: Range) -> None:
         with connection.cursor() as cursor:
             try:
-                cursor.execute(projection.fill_twin(twin, projection.in_range(span)))
+                cursor.execute(projection.copy_range(span))
             except pymysql.err.MySQLError as error:
                 if error_code(error) not in MISFIT_ERRORS:
                     raise
@@ -87,18 +69,17 @@ def find_misfits(
 
     try:
         while True:
+            stop.check()
             gate()
             rows = sizer.rows
-            span = dispatcher.next(lambda statement: session.run(lambda c: one_key(c, projection, statement)), rows)
+            span = dispatcher.next(lambda statement: writer.run(lambda c: one_key(c, projection, statement)), rows)
             if span is None:
                 return None
             began = time.monotonic()
-            session.run(lambda c, span=span: convert(c, span))  # type: ignore[misc]
+            writer.run(lambda c, span=span: attempt(c, span))  # type: ignore[misc]
             sizer.took(rows, time.monotonic() - began)
     except ConversionFailed as error:
         return error
-    finally:
-        session.close()
 
 
 def find_duplicates(connection: Conn, scratch: Scratch, spans: Sequence[Range] | None) -> list[Finding]:

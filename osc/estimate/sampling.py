@@ -19,7 +19,7 @@ from osc.copy.ranges import one_key
 from osc.copy.sizing import CHUNK_BYTES, FIRST_ROWS, FIRST_WIDE_ROWS, MAX_ROWS, MIN_ROWS, ChunkSizer
 from osc.copy.workers import Copy
 from osc.errors import ConversionFailed, Interrupted, OscError
-from osc.estimate.losses import find_misfits, may_lose
+from osc.estimate.losses import find_misfits, may_refuse
 from osc.estimate.measured import Load, Measured, Traffic, Work
 from osc.estimate.regions import Region, choose_regions
 from osc.estimate.scratch import Scratch
@@ -34,7 +34,7 @@ from osc.reconcile.barrier import Heartbeat
 from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
 from osc.state.writer import GhostWriter
-from osc.table.deferred import build_statement
+from osc.table.deferred import build_statement, ddl_variables
 from osc.table.key import Key
 from osc.table.misfits import MISFIT_ERRORS
 from osc.table.ranges import Range
@@ -337,21 +337,21 @@ class Sampler:
             return [projection.key_from_row(row) for row in cursor.fetchall()]
 
     def _check_every_row(self) -> ConversionFailed | None:
-        if not may_lose(self._scratch) or self._options.allow_lossy or self._stop.is_requested:
+        if self._options.allow_lossy or self._stop.is_requested or not may_refuse(self._scratch):
             return None
-
-        def gate() -> None:
-            self._outer_stop.check()
-            self._throttle.gate.pass_through()
-
-        return find_misfits(self._sessions, self._scratch, gate, self._outer_stop)
+        writer = self._open_writer()
+        try:
+            return find_misfits(self._scratch, writer, self._throttle.gate.pass_through, self._outer_stop)
+        finally:
+            writer.close()
 
     def _build_indexes(self) -> float | None:
         scratch = self._scratch
         if not scratch.deferred.definitions:
             return None
         began = time.monotonic()
-        connection = self._sessions.open("build the indexes", {"lock_wait_timeout": "5"})
+        variables = {"lock_wait_timeout": "5", **ddl_variables(self._sessions.server)}
+        connection = self._sessions.open("build the indexes", variables)
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(build_statement(scratch.names.database, scratch.names.ghost, scratch.deferred.definitions))
         return time.monotonic() - began

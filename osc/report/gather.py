@@ -11,7 +11,7 @@ from datetime import datetime
 import osc
 from osc.control.stop import StopRequest
 from osc.errors import ConversionFailed, Interrupted, MigrationFailed, OscError, Refused
-from osc.estimate.losses import find_duplicates
+from osc.estimate.losses import find_duplicates, may_refuse
 from osc.estimate.measured import Measured
 from osc.estimate.model import Job, estimate
 from osc.estimate.sampling import QUIET_S, Sample, Sampler
@@ -123,7 +123,12 @@ class _Gathering:
             source_columns = source_key(source)
             self.key = source_columns.text if source_columns is not None else ""
             how = self._look_closer(source, names, alter, how)
-        found = None if self.measured is None or source is None else estimate(self.measured, self._job(source))
+        found = None
+        if self.measured is not None and source is not None:
+            found = estimate(self.measured, self._job(source, self.measured))
+            if found is None:
+                why = f": {self.measured.held_back_by}" if self.measured.held_back_by else ""
+                self.unknown.append(f"not a single row could be sampled{why}; so there is no estimate of the time")
         costs = None
         if source is not None and not how.is_native:
             costs = costs_of(source, server, self.measured, found, self.deferred, options.chunk_target_ms / 1_000)
@@ -277,7 +282,7 @@ class _Gathering:
                 )
             )
         self._look_for_duplicates(scratch, sample.spans)
-        if not exact and (scratch.pair.stricter or any(change.may_lose for change in self.changes.changed)):
+        if not exact and (scratch.pair.stricter or may_refuse(scratch)):
             self.findings.append(
                 note(
                     "data-not-checked",
@@ -324,10 +329,11 @@ class _Gathering:
 
     # --- facts ----------------------------------------------------------------------------------------------------
 
-    def _job(self, source: Table) -> Job:
+    def _job(self, source: Table, measured: Measured) -> Job:
         options = self.request.migration
         return Job(
-            rows=source.estimated_rows,
+            # Of a table that was filled just now the server may not know the size.
+            rows=max(source.estimated_rows, measured.rows),
             row_bytes=source.data_bytes / source.estimated_rows if source.estimated_rows else 0.0,
             buffer_pool_bytes=int(self.sessions.server.variable("innodb_buffer_pool_size", "0") or 0),
             table_bytes=source.data_bytes + source.index_bytes,

@@ -63,7 +63,7 @@ def test_a_plan_is_followed_while_the_table_is_as_planned(
         ('{"kind": "osc-plan", "schema_version": 1}', "is damaged"),
     ],
 )
-def test_what_is_no_plan_is_not_followed(server_name: str, tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_no_plan_is_not_followed(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text)
     done = osc("migrate", "--plan", str(file), "--yes")
