@@ -21,7 +21,7 @@ from osc.copy.workers import Copy
 from osc.errors import ConversionFailed, Interrupted, OscError
 from osc.estimate.losses import find_misfits, may_refuse
 from osc.estimate.measured import Load, Measured, Traffic, Work
-from osc.estimate.regions import Region, choose_regions
+from osc.estimate.regions import REGIONS, Region, choose_regions
 from osc.estimate.scratch import Scratch
 from osc.estimate.stopwatch import Stopwatch
 from osc.estimate.traffic import TrafficMeter
@@ -104,7 +104,12 @@ class Sampler:
         self._sizer = ChunkSizer(
             options.chunk_target_ms / 1_000,
             options.chunk_size or (FIRST_WIDE_ROWS if pair.projection.wide_columns else FIRST_ROWS),
-            min(options.chunk_size or MAX_ROWS, rows_in(pair.source, CHUNK_BYTES) or MAX_ROWS),
+            # A chunk that went on into the next region would find its rows copied there.
+            min(
+                options.chunk_size or MAX_ROWS,
+                rows_in(pair.source, CHUNK_BYTES) or MAX_ROWS,
+                self._rows_of_a_region(REGIONS),
+            ),
         )
         self._verify_sizer = ChunkSizer(RANGE_TARGET_S)
         self._throttle = Throttle(

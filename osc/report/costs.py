@@ -30,21 +30,25 @@ def costs_of(
     binlog = int(source.data_bytes * BINLOG_SHARE)
     if measured is not None and measured.binlog_bytes_per_row is not None:
         binlog = int(measured.binlog_bytes_per_row * rows)
-    build_s = None
-    if estimate is not None and has_deferred:
-        build_s = sum(spread.p50_s for name, spread in estimate.chosen.phases if name in ("verify", "indexes"))
+    delay_s: float | None = chunk_s
+    if has_deferred:
+        delay_s = None if estimate is None else _build_s(estimate)
     return Costs(
         ghost_data_bytes=data,
         ghost_index_bytes=index,
         is_measured=is_measured,
         binlog_bytes=binlog,
         temporary_bytes=index if has_deferred else 0,
-        replica_delay_s=chunk_s if build_s is None else build_s,
-        replica_delay_why="each chunk is one transaction"
-        if build_s is None
-        else "the build of the indexes is one statement, which a replica replays in one piece",
+        replica_delay_s=delay_s,
+        replica_delay_why="the build of the indexes is one statement, which a replica replays in one piece"
+        if has_deferred
+        else "each chunk is one transaction",
         binlog_retention_s=binlog_retention_s(server),
     )
+
+
+def _build_s(estimate: Estimate) -> float:
+    return sum(spread.p50_s for name, spread in estimate.chosen.phases if name in ("verify", "indexes"))
 
 
 def binlog_retention_s(server: Server) -> float | None:

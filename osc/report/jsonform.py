@@ -172,7 +172,7 @@ def _costs(costs: Costs) -> JsonValue:
         "is_measured": costs.is_measured,
         "binlog_bytes": costs.binlog_bytes,
         "temporary_bytes": costs.temporary_bytes,
-        "replica_delay_s": round(costs.replica_delay_s, 3),
+        "replica_delay_s": None if costs.replica_delay_s is None else round(costs.replica_delay_s, 3),
         "replica_delay_why": costs.replica_delay_why,
         "binlog_retention_s": costs.binlog_retention_s,
     }

@@ -124,7 +124,7 @@ class Costs:
     binlog_bytes: int
     temporary_bytes: int
     """For sorting the deferred indexes, in the server's temporary folder."""
-    replica_delay_s: float
+    replica_delay_s: float | None
     """About how far a replica that has been keeping up falls behind."""
     replica_delay_why: str
     binlog_retention_s: float | None

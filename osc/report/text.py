@@ -217,7 +217,8 @@ def cost_lines(costs: Costs) -> list[str]:
         lines.append(
             f"temporary space: up to {size(costs.temporary_bytes)}, to sort the indexes (innodb_tmpdir, tmpdir)"
         )
-    lines.append(f"replicas: about {duration(costs.replica_delay_s)} behind; {costs.replica_delay_why}")
+    delay = "" if costs.replica_delay_s is None else f"about {duration(costs.replica_delay_s)} behind; "
+    lines.append(f"replicas: {delay}{costs.replica_delay_why}")
     kept = costs.binlog_retention_s
     lines.append("binlog kept until somebody purges it" if kept is None else f"binlog kept for {duration(kept)}")
     return lines
