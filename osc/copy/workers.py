@@ -62,6 +62,8 @@ class Copy:
         writer = self._open_writer()
         seeker = SteadySession(self._sessions, "find the next range", self._stop)
         try:
+            # Before the gate: whoever waits for a connection has no place to take from another.
+            seeker.run(lambda connection: None)
             while True:
                 self._gate()
                 if self._enough():

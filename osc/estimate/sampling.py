@@ -50,6 +50,10 @@ QUIET_S = 1.2
 LEAST_SAMPLE_ROWS = 20_000
 """Of a table that is no larger, every row may be sampled; of others `SAMPLED_SHARE`, but at least so many."""
 SAMPLED_SHARE = 0.15
+LEAST_SAMPLE_S = 3.0
+"""A server is not the same from second to second, so even of a quick table rows are copied for so long."""
+REACH = 0.4
+"""Of its region's rows, the most that is copied: it begins in the middle."""
 VERIFY_SHARE_S = 0.4
 """Of the time for copying."""
 TINY_CHUNKS = (MIN_ROWS,) * 6
@@ -236,19 +240,22 @@ class Sampler:
         return tuple(size for size in (self._sizer.rows, 2 * self._sizer.rows) if size < rows / 20)
 
     def _copy(self, regions: list[Region]) -> tuple[tuple[Work, ...], tuple[Range, ...]]:
-        rows_each = self._rows_of_a_region(len(regions))
-        done = [self._copy_from(region, rows_each, self._sample_s / len(regions)) for region in regions]
+        done = [self._copy_from(region, len(regions)) for region in regions]
         return tuple(work for work, _ in done), tuple(span for _, span in done if span is not None)
 
-    def _copy_from(self, region: Region, rows: int, seconds: float) -> tuple[Work, Range | None]:
-        """What was copied, and from where to where."""
+    def _copy_from(self, region: Region, regions: int) -> tuple[Work, Range | None]:
+        """What was copied, and from where to where. `regions`: how many share the time."""
+        rows = self._rows_of_a_region(regions)
+        most = max(rows, int(region.share * self._scratch.pair.source.estimated_rows * REACH))
         watch = Stopwatch(self._throttle.gate.pass_through)
         watermarks = Watermarks(compares=False, may_drop=False, low=region.start)
-        deadline = self._deadline(seconds)
+        early = self._deadline(min(LEAST_SAMPLE_S, self._sample_s) / regions)
+        deadline = self._deadline(self._sample_s / regions)
         copy: Copy
 
         def enough() -> bool:
-            return time.monotonic() > deadline or copy.rows >= rows
+            now = time.monotonic()
+            return now > deadline or copy.rows >= (rows if now > early else most)
 
         copy = Copy(
             self._scratch.pair.projection,
