@@ -8,9 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import pymysql
+
 import osc
 from osc.control.stop import StopRequest
-from osc.errors import ConversionFailed, Interrupted, MigrationFailed, OscError, Refused
+from osc.errors import ConversionFailed, Interrupted, OscError, Refused, ServerLost
 from osc.estimate.losses import find_duplicates, may_refuse
 from osc.estimate.measured import Measured
 from osc.estimate.model import Job, estimate
@@ -19,7 +21,7 @@ from osc.estimate.scratch import Scratch, scratch_tables
 from osc.estimate.traffic import TrafficMeter, source_key
 from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.readers import binlog_readers
-from osc.mysql.session import Conn, Sessions
+from osc.mysql.session import Conn, Sessions, error_text, is_lost
 from osc.mysql.sql import qualified
 from osc.native.preflight import for_native
 from osc.options import MigrationOptions
@@ -230,6 +232,12 @@ class _Gathering:
         try:
             with scratch_tables(self.sessions, source, alter, self.request.migration, self.stop, self.say) as scratch:
                 self._try(scratch, alter, how)
+        except pymysql.err.MySQLError as error:
+            if is_lost(error):
+                raise ServerLost(f"the server is gone: {error_text(error)}. The table is as it was") from error
+            self.unknown.append(
+                f"the scratch tables could not be made, so nothing was tried or measured: {error_text(error)}"
+            )
         except Refused as error:
             self.findings.append(blocking("alter-fails", "the ALTER cannot be carried out", error.message))
         return how
@@ -263,8 +271,8 @@ class _Gathering:
             return
         except Interrupted:
             raise
-        except (MigrationFailed, OscError) as error:
-            self.unknown.append(f"the sample came to nothing: {error.message}")
+        except (OscError, pymysql.err.MySQLError, OSError) as error:
+            self.unknown.append(f"the sample came to nothing: {error_text(error)}")
             return
         self.measured = sample.measured
         self._judge(sample, scratch)
