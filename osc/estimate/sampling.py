@@ -21,13 +21,14 @@ from osc.copy.workers import Copy
 from osc.errors import ConversionFailed, Interrupted, OscError
 from osc.estimate.losses import find_misfits, may_refuse
 from osc.estimate.measured import Load, Measured, Traffic, Work
+from osc.estimate.reconciling import ReconcileSample
 from osc.estimate.regions import REGIONS, Region, choose_regions
 from osc.estimate.scratch import Scratch
+from osc.estimate.sizes import bytes_per_row
 from osc.estimate.stopwatch import Stopwatch
 from osc.estimate.traffic import TrafficMeter
 from osc.estimate.verifying import VerifySample
-from osc.mysql.session import Conn, Sessions, error_code
-from osc.mysql.sql import qualified
+from osc.mysql.session import Sessions, error_code
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.reconcile.barrier import Heartbeat
@@ -35,7 +36,6 @@ from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
 from osc.state.writer import GhostWriter
 from osc.table.deferred import build_statement, ddl_variables
-from osc.table.key import Key
 from osc.table.misfits import MISFIT_ERRORS
 from osc.table.ranges import Range
 from osc.table.width import rows_in
@@ -58,7 +58,7 @@ VERIFY_SHARE_S = 0.4
 """Of the time for copying."""
 TINY_CHUNKS = (MIN_ROWS,) * 6
 WARM_UP_S = 2.0
-RECONCILED_KEYS = 300
+RECONCILING_S = 2.0
 GRACE_S = 5.0
 DUPLICATE = 1062
 PENDING_BYTES = 1 << 30
@@ -156,7 +156,7 @@ class Sampler:
             traffic = None if meter is None or quiet is None else meter.traffic(quiet)
         build_s = self._build_indexes()
         rows = sum(work.rows for work in copied)
-        data, index = self._bytes_per_row(rows + self._warm_rows)
+        data, index = bytes_per_row(self._sessions, self._scratch, rows + self._warm_rows)
         governor = self._throttle.governor
         measured = Measured(
             took_s=time.monotonic() - began,
@@ -314,39 +314,17 @@ class Sampler:
 
     def _reconcile(self, regions: list[Region]) -> float | None:
         """What reconciling one key takes in a batch, in seconds."""
-        projection = self._scratch.pair.projection
+        sample = ReconcileSample(self._scratch.pair.projection, regions, self._throttle.gate.pass_through)
         writer = self._open_writer()
-        took: list[float] = []
-
-        def work() -> None:
-            for region in (regions[0], *regions[1 :: max(1, len(regions) // 2)]):
-                self._throttle.gate.pass_through()
-                keys = writer.run(lambda connection, region=region: self._keys_from(connection, region.start))  # type: ignore[misc]
-                if not keys:
-                    continue
-                began = time.monotonic()
-                writer.transact([projection.delete_keys(keys), projection.insert_keys(keys, replace=False)])
-                took.append((time.monotonic() - began) / len(keys))
-
         try:
-            if regions:
-                self._run([OwnedThread("sample-reconciling", work)], self._deadline(2.0))
+            self._run([OwnedThread("sample-reconciling", lambda: sample.work(writer))], self._deadline(RECONCILING_S))
         except pymysql.err.MySQLError as error:
             if error_code(error) not in {*MISFIT_ERRORS, DUPLICATE}:
                 raise
             return None  # told of elsewhere, with the rows
         finally:
             writer.close()
-        return statistics.median(took) if took else None
-
-    def _keys_from(self, connection: Conn, start: Key | None) -> list[Key]:
-        projection = self._scratch.pair.projection
-        end = one_key(connection, projection, projection.range_end(start, RECONCILED_KEYS, None, CHUNK_BYTES))
-        if end is None:
-            return []
-        with connection.cursor() as cursor:
-            cursor.execute(projection.keys_in_range(Range(0, start, end)))
-            return [projection.key_from_row(row) for row in cursor.fetchall()]
+        return sample.key_s
 
     def _check_every_row(self) -> ConversionFailed | None:
         if self._options.allow_lossy or self._stop.is_requested or not may_refuse(self._scratch):
@@ -377,21 +355,6 @@ class Sampler:
         everything = meter.bytes - before
         others = quiet.binlog_bytes_s * (time.monotonic() - since)
         return everything - others if others < everything / 2 else None
-
-    def _bytes_per_row(self, rows: int) -> tuple[float | None, float | None]:
-        names = self._scratch.names
-        with closing(self._sessions.open("look at the sample's size")) as connection, connection.cursor() as cursor:
-            cursor.execute(f"analyze no_write_to_binlog table {qualified(names.database, names.ghost)}")
-            cursor.fetchall()
-            cursor.execute(
-                "select data_length, index_length from information_schema.tables"
-                " where table_schema = %s and table_name = %s",
-                (names.database, names.ghost),
-            )
-            row = cursor.fetchone()
-        if row is None or rows < 1_000:
-            return None, None
-        return int(row[0] or 0) / rows, int(row[1] or 0) / rows
 
     # --- what they stand on ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from osc.report.plan import Changes, ColumnChange
 from osc.table.conversion import taken_as
 from osc.table.deferred import DeferredIndexes
 from osc.table.facts import Column, Table
-from osc.table.width import wide_columns
 from osc.verify.digest import holds_every_value
 
 _INDEX_LINE = re.compile(r"^  (?:PRIMARY |UNIQUE |FULLTEXT |SPATIAL )?KEY\b.*?,?$")
@@ -64,11 +63,6 @@ def changes_in_words(alter: AlterStatement) -> Changes:
         indexes_dropped=alter.dropped_indexes,
         is_read_from_statement=True,
     )
-
-
-def is_wide(source: Table) -> bool:
-    """Whether single rows may be as large as thousands of others."""
-    return bool(wide_columns(source))
 
 
 def _changed(pair: ColumnPair, old: dict[str, str], new: dict[str, str], is_mariadb: bool) -> ColumnChange | None:

@@ -119,6 +119,8 @@ class _Gathering:
             self.findings += self._migration_under_way(connection, names)
             replicas = binlog_readers(connection)
             blockers = blockers_now(connection, names, self.sessions.connection_ids)
+        if self._resumes():
+            self.unknown.append("an earlier run can be gone on with; what is told here is for a fresh start")
         self.changes = changes_in_words(alter)
         how = How(UNKNOWN, "the server was not asked what it can do itself")
         if source is not None:
@@ -189,9 +191,11 @@ class _Gathering:
             )
         ]
 
+    def _resumes(self) -> bool:
+        return self.request.migration.resume != "never" and any(found.code == "earlier-run" for found in self.findings)
+
     def _choose_how(self, source: Table, alter: AlterStatement) -> How:
         options = self.request.migration
-        resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in self.findings)
         try:
             with closing(self.sessions.open("ask what the server can do itself")) as connection:
                 return how_of(
@@ -202,7 +206,7 @@ class _Gathering:
                         source,
                         alter,
                         self.findings,
-                        resumes or options.resume == "require",
+                        self._resumes() or options.resume == "require",
                     )
                 )
         except Refused as error:

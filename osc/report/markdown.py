@@ -72,7 +72,7 @@ def _summary(plan: Plan) -> str:
         ("Verdict", "**would be refused**, see Risk" if plan.is_blocked else "can start"),
         ("Planned", f"{plan.made_at:%Y-%m-%d %H:%M %Z}, osc {plan.osc_version}"),
     ]
-    return f"# Runbook: alter `{table.database}.{table.name}`\n\n" + _table(("", ""), rows)
+    return f"# Runbook: alter {_code(f'{table.database}.{table.name}')}\n\n" + _table(("", ""), rows)
 
 
 def _application(plan: Plan) -> str:
@@ -293,7 +293,7 @@ def _indented(text: str) -> str:
 
 def _code(text: str) -> str:
     """The text as code within a line, whatever backticks it has."""
-    text = " ".join(text.split())
+    text = _plain(text)
     fence = "``" if "`" in text else "`"
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
