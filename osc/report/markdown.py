@@ -44,7 +44,7 @@ def render_markdown(plan: Plan) -> str:
         *(_native_steps(plan) if plan.how.is_native else _copy_steps(plan)),
         _sign_off(),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return printable("\n\n".join(section for section in sections if section) + "\n")
 
 
 # --- what is decided ----------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def _list(lines: Iterable[str]) -> str:
 def _block(language: str, text: str) -> str:
     """A fenced block, whatever the text has of backticks at the start of its lines."""
     fence = "````" if "```" in text else "```"
-    return f"{fence}{language}\n{printable(text)}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _indented(text: str) -> str:
@@ -299,4 +299,4 @@ def _code(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return printable(" ".join(text.split()))
+    return " ".join(text.split())
