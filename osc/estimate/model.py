@@ -50,6 +50,7 @@ SLOW_SWAP_S = 1.0
 LANES = 2
 """As many sessions reconcile at the same time."""
 MOST_RECONCILING = 0.9
+MOST_OVERHEAD = 0.5
 SLOWED_BY_VERIFYING = 0.5
 """Of the time that verifying beside the copy saves: what it costs the copy."""
 SMALLEST_INDEXED_ROWS = 2.0
@@ -199,6 +200,7 @@ def _at(impact: str, measured: Measured, job: Job) -> AtImpact:
 
 def _work(works: Sequence[Work], overhead_s: float, chunk_s: float, level: float, job: Job, deviation: float) -> Spread:
     """All rows of the table at what a row took in the sample."""
+    overhead_s = _bounded(works, overhead_s)
     row_s = _row_s(works, overhead_s)
     if not row_s or not job.rows:
         return NOTHING
@@ -206,6 +208,16 @@ def _work(works: Sequence[Work], overhead_s: float, chunk_s: float, level: float
     chunk_rows = min(most, max(MIN_ROWS, chunk_s / row_s))
     per_row_s = (row_s + overhead_s / chunk_rows) * (1 / level + job.nice_ratio)
     return Spread.around(job.rows * per_row_s / job.workers, deviation)
+
+
+def _bounded(works: Sequence[Work], overhead_s: float) -> float:
+    """The overhead of a piece, at most a part of what whole pieces took.
+
+    It was measured at another moment. With that bound, pieces as large as those of the sample take just as long.
+    """
+    return min(
+        [overhead_s, *(MOST_OVERHEAD * work.busy_s / work.pieces for work in works if work.rows and work.pieces)]
+    )
 
 
 def _row_s(works: Sequence[Work], overhead_s: float) -> float:
@@ -218,13 +230,13 @@ def _row_s(works: Sequence[Work], overhead_s: float) -> float:
 def _seconds_a_row(work: Work, overhead_s: float) -> float | None:
     if not work.rows:
         return None
-    # Pieces can be quicker than the overhead that was measured; what is left is never nothing.
-    return max(work.busy_s - work.pieces * overhead_s, work.busy_s * 0.2) / work.rows
+    return (work.busy_s - work.pieces * overhead_s) / work.rows
 
 
 def _deviation(measured: Measured, job: Job) -> float:
     """Of the logarithm of the duration."""
-    each = [s for work in measured.copied if (s := _seconds_a_row(work, measured.copy_overhead_s)) is not None]
+    overhead_s = _bounded(measured.copied, measured.copy_overhead_s)
+    each = [s for work in measured.copied if (s := _seconds_a_row(work, overhead_s)) is not None]
     between = statistics.stdev(each) / statistics.mean(each) / math.sqrt(len(each)) if len(each) > 1 else 0.3
     thin = 0.2 if _is_thin(measured, job) else 0.0
     load = _unsure_of_level(measured.load)

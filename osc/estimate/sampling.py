@@ -1,14 +1,14 @@
 """The sample: ranges from all over the table copied, compared and reconciled in the scratch ghost, at the governor's pace.
 
 It is the engine's own copy, comparison, throttle and statements that are at work here, so what is measured is what a
-migration would do. Always at low impact, whatever the migration is to have: it is a question, not the work.
+migration would do. Always at less than low impact, whatever the migration is to have: it is a question, not the work.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
@@ -36,6 +36,7 @@ from osc.reconcile.pending import PendingSet
 from osc.reconcile.watermarks import Watermarks
 from osc.state.writer import GhostWriter
 from osc.table.deferred import build_statement, ddl_variables
+from osc.table.key import Key
 from osc.table.misfits import MISFIT_ERRORS
 from osc.table.ranges import Range
 from osc.table.width import rows_in
@@ -45,6 +46,8 @@ from osc.throttle.throttle import Throttle
 from osc.verify.verifier import RANGE_TARGET_S
 
 DEFAULT_SAMPLE_S = 8.0
+SAMPLE_IMPACT = "1.5"
+"""By how much commits may become dearer while a sample is taken."""
 QUIET_S = 1.2
 """So long the binlog is read before anything is copied: what others write. The governor measures meanwhile."""
 LEAST_SAMPLE_ROWS = 20_000
@@ -56,7 +59,8 @@ REACH = 0.4
 """Of its region's rows, the most that is copied: it begins in the middle."""
 VERIFY_SHARE_S = 0.4
 """Of the time for copying."""
-TINY_CHUNKS = (MIN_ROWS,) * 6
+TINY_CHUNKS = (MIN_ROWS,) * 2
+"""Before each region: what a chunk costs besides its rows changes from moment to moment, too."""
 WARM_UP_S = 2.0
 RECONCILING_S = 2.0
 GRACE_S = 5.0
@@ -95,7 +99,7 @@ class Sampler:
         self._sessions = sessions
         self._binlog = binlog
         self._scratch = scratch
-        self._options = replace(options, impact="low")
+        self._options = replace(options, impact=SAMPLE_IMPACT)
         self._sample_s = sample_s
         self._outer_stop = stop
         self._stop = StopRequest()
@@ -103,6 +107,7 @@ class Sampler:
         self._commits: list[tuple[float, float]] = []
         self._level = 0.0
         self._warm_rows = 0
+        self._overheads_s: list[float] = []
         pair = scratch.pair
         self._heartbeat = Heartbeat(self._steady("write the heartbeat"), scratch.state)
         self._sizer = ChunkSizer(
@@ -145,7 +150,7 @@ class Sampler:
             quiet = None if meter is None else meter.traffic()
             with closing(self._sessions.open("choose what to sample")) as connection:
                 regions = choose_regions(connection, self._scratch.pair.projection)
-            copy_overhead_s, regions = self._warm_up(regions)
+            regions = self._warm_up(regions)
             bytes_before, sampled_at = (0 if meter is None else meter.bytes), time.monotonic()
             copied, spans = self._copy(regions)
             binlog_bytes = self._binlog_bytes(meter, quiet, bytes_before, sampled_at)
@@ -162,7 +167,7 @@ class Sampler:
             took_s=time.monotonic() - began,
             made_s=self._scratch.made_s,
             copied=copied,
-            copy_overhead_s=copy_overhead_s,
+            copy_overhead_s=statistics.median(self._overheads_s) if self._overheads_s else 0.0,
             verified=verified,
             verify_overhead_s=verify_overhead_s,
             reconcile_key_s=reconcile_key_s,
@@ -194,45 +199,47 @@ class Sampler:
         cleanup.callback(meter.close)
         return meter
 
-    def _warm_up(self, regions: list[Region]) -> tuple[float, list[Region]]:
-        """What a chunk of next to no rows takes, in seconds, and the regions without what was copied for that.
-
-        Then some larger ones, until the size of a chunk is about right.
-        """
+    def _warm_up(self, regions: list[Region]) -> list[Region]:
+        """Copy until the size of a chunk is about right; the regions without what was copied for that."""
         if not regions:
-            return 0.0, regions
-        projection = self._scratch.pair.projection
-        writer = self._open_writer()
+            return regions
         at = len(regions) // 2
-        start = regions[at].start
-        took: list[float] = []
+        end = self._copy_chunks(regions[at].start, self._larger_chunks())
+        return [*regions[:at], replace(regions[at], start=end), *regions[at + 1 :]]
+
+    def _copy_chunks(self, start: Key | None, sizes: Sequence[int]) -> Key | None:
+        """Copy chunks of so many rows, one after the other, and note what the smallest take; where they end.
+
+        Those are next to nothing but what any chunk costs.
+        """
+        projection, writer = self._scratch.pair.projection, self._open_writer()
+        reached = start
 
         def work() -> None:
-            nonlocal start
-            for rows in (*TINY_CHUNKS, *self._larger_chunks()):
+            nonlocal reached
+            for rows in sizes:
                 self._throttle.gate.pass_through()
                 began = time.monotonic()
-                seek = projection.range_end(start, rows, None, CHUNK_BYTES)
+                seek = projection.range_end(reached, rows, None, CHUNK_BYTES)
                 end = writer.run(lambda connection, seek=seek: one_key(connection, projection, seek))  # type: ignore[misc]
                 if end is None:
                     break
-                self._warm_rows += sum(writer.transact([projection.copy_range(Range(0, start, end))]))
-                took.append(time.monotonic() - began)
-                if rows > MIN_ROWS:
+                self._warm_rows += sum(writer.transact([projection.copy_range(Range(0, reached, end))]))
+                if rows == MIN_ROWS:
+                    self._overheads_s.append(time.monotonic() - began)
+                else:
                     self._sizer.took(rows, writer.worked_s)
-                start = end
+                reached = end
 
         try:
-            self._run([OwnedThread("sample-overhead", work)], self._deadline(WARM_UP_S))
+            self._run([OwnedThread("sample-chunks", work)], self._deadline(WARM_UP_S))
         except pymysql.err.MySQLError as error:
             if error_code(error) not in MISFIT_ERRORS:
                 raise
-            return 0.0, regions  # the copy meets the same rows, and tells which they are
+            return start  # the copy meets the same rows, and tells which they are
         finally:
             writer.close()
-        tiny = took[1 : len(TINY_CHUNKS)]
-        warm = [*regions[:at], replace(regions[at], start=start), *regions[at + 1 :]]
-        return statistics.median(tiny) if tiny else 0.0, warm
+        return reached
 
     def _larger_chunks(self) -> tuple[int, ...]:
         """As far as the table has rows enough for a sample beside them."""
@@ -245,6 +252,7 @@ class Sampler:
 
     def _copy_from(self, region: Region, regions: int) -> tuple[Work, Range | None]:
         """What was copied, and from where to where. `regions`: how many share the time."""
+        region = replace(region, start=self._copy_chunks(region.start, TINY_CHUNKS))
         rows = self._rows_of_a_region(regions)
         most = max(rows, int(region.share * self._scratch.pair.source.estimated_rows * REACH))
         watch = Stopwatch(self._throttle.gate.pass_through)
@@ -281,18 +289,18 @@ class Sampler:
         """What was compared, what comparing next to nothing takes, and how many rows the conversion changed."""
         self._throttle.governor.other_work()
         found: list[Work] = []
-        changed, overhead_s = 0, 0.0
+        changed, overheads_s = 0, []
         for region, work in zip(regions, copied, strict=True):
             if not work.rows:
                 continue
             deadline = self._deadline(self._sample_s * VERIFY_SHARE_S / len(regions))
-            tiny = self._verify_from(region, MIN_ROWS, deadline, ChunkSizer(RANGE_TARGET_S), 1) if not found else None
-            if tiny is not None and tiny[0].pieces:
-                overhead_s = tiny[0].busy_s / tiny[0].pieces
+            tiny, _ = self._verify_from(region, MIN_ROWS, deadline, ChunkSizer(RANGE_TARGET_S), 1)
+            if tiny.pieces:
+                overheads_s.append(tiny.busy_s / tiny.pieces)
             done, lost = self._verify_from(region, work.rows, deadline, self._verify_sizer, self._options.workers)
             found.append(done)
             changed += lost
-        return tuple(found), overhead_s, changed
+        return tuple(found), statistics.median(overheads_s) if overheads_s else 0.0, changed
 
     def _verify_from(
         self, region: Region, rows: int, deadline: float, sizer: ChunkSizer, workers: int

@@ -156,6 +156,7 @@ def _sample(measured: Measured) -> JsonValue:
         ],
         "others_are_active": load.is_active,
         "commit_baseline_ms": None if load.baseline_s is None else round(load.baseline_s * 1000, 3),
+        "chunk_overhead_ms": round(measured.copy_overhead_s * 1000, 3),
         "reconcile_key_ms": None if measured.reconcile_key_s is None else round(measured.reconcile_key_s * 1000, 4),
         "index_build_s": measured.build_s,
         "table_changes_per_s": None if traffic is None else round(traffic.table_rows_s, 1),

@@ -77,6 +77,14 @@ def test_what_is_verified_during_the_copy_need_not_be_verified_behind_it() -> No
     assert estimated(measured(), paced) == estimated(measured(), replace(paced, verifies_ahead=False))
 
 
+def test_an_overhead_that_was_measured_at_a_bad_moment_counts_only_as_far_as_chunks_bear_it_out() -> None:
+    bad = replace(measured(), copy_overhead_s=10.0)
+    chunk_s = 2 * JOB.chunk_target_s
+    seen = tuple(replace(work, pieces=round(work.busy_s / chunk_s) or 1) for work in works())
+    found = estimated(replace(bad, copied=seen))
+    assert phase_s(found, "copy") == pytest.approx(1_000_000 * 10e-6 / 2, rel=0.4)
+
+
 def test_regions_count_by_the_rows_that_they_stand_for() -> None:
     cheap, dear = Work(0.9, 10_000, 5, 0.05), Work(0.1, 10_000, 5, 0.50)
     found = estimated(measured(copied=(cheap, dear)))
