@@ -68,6 +68,10 @@ class PreflightRefused(Refused):
     """Preflight found at least one reason not to start; the message lists them all."""
 
 
+class PlanOutdated(Refused):
+    """The plan that was to be followed is not for the server, the table or the statement as they are now."""
+
+
 class AlreadyRunning(Refused):
     """Another engine holds the advisory lock of this table."""
 

@@ -138,7 +138,7 @@ def _prepare(
         try:
             pair = _make(connection, sessions.server, names, source, alter, state, options.allow_lossy, note)
             whole = _read(connection, names.database, names.ghost)
-            deferred = _defer_indexes(connection, names, source, whole, options)
+            deferred = defer_indexes(connection, names, source, whole, options)
         except BaseException:
             drop_tables(connection, names.database, [names.ghost, names.state], note)
             raise
@@ -224,6 +224,23 @@ def _make(
 ) -> TablePair:
     state.create(connection)
     state.note_old_name(connection, names.old)
+    return make_ghost(connection, server, names, source, alter, allow_lossy, note)
+
+
+def make_ghost(
+    connection: Conn,
+    server: Server,
+    names: Names,
+    source: Table,
+    alter: AlterStatement,
+    allow_lossy: bool,
+    note: Callable[[str], None],
+) -> TablePair:
+    """Make the empty ghost with its new schema; how rows go into it.
+
+    Raises Refused, AlterSyntaxError or ColumnsUnexplained when the server does not want the ALTER, or no key names the same
+    rows in both tables; the ghost may be there then.
+    """
     create_like(connection, names)
     copied = constraint_names(connection, server, names)
     added = {name.text: decorated(name.text, "_chk") for name in alter.added_checks if name.text in copied}
@@ -239,7 +256,7 @@ def _make(
     return _pair(connection, server, names, source, alter, allow_lossy)
 
 
-def _defer_indexes(
+def defer_indexes(
     connection: Conn, names: Names, source: Table, ghost: Table, options: MigrationOptions
 ) -> DeferredIndexes:
     """Take from the empty ghost the indexes that are better built after the copy; returns them."""

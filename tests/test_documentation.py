@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -18,6 +18,12 @@ def test_every_file_and_every_test_that_is_cited_exists(document: Path) -> None:
     missing = [f"{path}::{name}" for path, name in cited if not _exists(ROOT / path, name)]
     assert missing == []
     assert cited or document.name != "safety.md"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_page_that_is_linked_exists(document: Path) -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
+    assert [path for path in linked if not (document.parent / path).exists()] == []
 
 
 def test_the_safety_page_names_a_test_in_each_of_its_rows() -> None:

@@ -18,6 +18,7 @@ from osc.cli.terminal import bug_text, enable_debug, is_debug, say_error, set_up
 from osc.errors import EXIT_CODES, OscError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "plan": ("osc.cli.plan:plan", "See what a migration would do, how long it would take and what it would cost."),
     "migrate": ("osc.cli.migrate:migrate", "Alter a table while applications go on writing to it."),
     "cleanup": ("osc.cli.cleanup:cleanup", "List and remove the tables that an earlier run left."),
     "demo": ("osc.cli.demo:demo", "See a migration of a busy table on a throwaway server."),

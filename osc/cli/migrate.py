@@ -7,18 +7,26 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
 from osc.cli.connection import connection_options, settings_for
+from osc.cli.following import FOLLOWING_OPTIONS
 from osc.cli.help import SectionedCommand
 from osc.cli.main import debug_option
-from osc.cli.migrate_options import OPTIONS, TARGET_OPTIONS, migration_options
+from osc.cli.migrate_options import (
+    OPTIONS,
+    OUTPUT_OPTIONS,
+    TARGET_OPTIONS,
+    binlog_address,
+    binlog_settings,
+    migration_options,
+    with_options,
+)
 from osc.cli.terminal import ask, bug_text, is_debug, is_terminal
 from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import EXIT_CODES, OscError, UsageError
@@ -33,6 +41,7 @@ from osc.progress.output import Output
 from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
+from osc.report.planfile import PlanFile, check_plan
 
 if TYPE_CHECKING:
     from osc.progress.live import LiveReporter
@@ -46,31 +55,41 @@ PATIENCE_S = 5.0
 """How long a run that was told to stop waits for its last words to be read."""
 
 
-def _with(decorators: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
-    return lambda command: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), command)
-
-
 @click.command("migrate", cls=SectionedCommand)
-@_with(TARGET_OPTIONS)
+@with_options(TARGET_OPTIONS)
+@with_options(FOLLOWING_OPTIONS)
 @connection_options
-@_with(OPTIONS)
+@with_options(OPTIONS)
+@with_options(OUTPUT_OPTIONS)
 @debug_option
-def migrate(given: Given, /, output: OutputKind, events_file: Path | None, yes: bool, **values: object) -> int:
+def migrate(
+    given: Given,
+    /,
+    output: OutputKind,
+    events_file: Path | None,
+    yes: bool,
+    plan: PlanFile | None,
+    dry_run: bool,
+    **values: object,
+) -> int:
     """Alter a table while applications go on writing to it.
 
     \b
     osc migrate --host db1 --ask-pass --table shop.orders --alter 'add column note varchar(200)'
     osc migrate --alter 'ALTER TABLE shop.orders ENGINE=InnoDB' --yes
+    osc migrate --host db1 --ask-pass --plan orders.json
 
     At a terminal it shows what it is about to do and asks. Option files and environment variables are read as MySQL's
     own tools read them. Ctrl-C stops cleanly; the same command then goes on where it stopped.
     """
+    if dry_run:
+        return _dry_run(given, values, output)
     reporting = _reporting(output, events_file)
     stop = StopRequest()
     # Signals stay handled until the last word is shown: whoever presses Ctrl-C twice still wants to read what is left
     # behind.
     with ExitStack() as signals:
-        exit_code = _run(reporting, given, values, yes, stop, signals)
+        exit_code = _run(reporting, given, values, plan, yes, stop, signals)
         if not reporting.reporter.closed_within(PATIENCE_S if stop.is_requested else None):
             # The terminal is stopped, or nobody reads the pipe: a process that was told to stop does not wait for it.
             os._exit(exit_code)
@@ -86,20 +105,36 @@ class _Reporting:
     asks_on_stderr: bool
 
 
+def _dry_run(given: Given, values: dict[str, object], output: OutputKind) -> int:
+    from osc.cli.plan import planned, shown
+
+    found = planned(given, values)
+    click.echo(shown(found, output), nl=False)
+    return found.exit_code
+
+
 def _run(
-    reporting: _Reporting, given: Given, values: dict[str, object], yes: bool, stop: StopRequest, signals: ExitStack
+    reporting: _Reporting,
+    given: Given,
+    values: dict[str, object],
+    plan: PlanFile | None,
+    yes: bool,
+    stop: StopRequest,
+    signals: ExitStack,
 ) -> int:
     reporter = reporting.reporter
     try:
         options = migration_options(values)
-        binlog_host, binlog_port = _binlog_address(values)
+        binlog_host, binlog_port = binlog_address(values)
         resolved = settings_for(given)
         for warning in resolved.warnings:
             reporter.warning(warning)
         # Not before the password is typed: a handler that raises nothing would not break off that prompt.
         signals.enter_context(stop_on_signals(stop, reporter.warning))
-        binlog = _binlog_settings(resolved.settings, binlog_host, binlog_port)
+        binlog = binlog_settings(resolved.settings, binlog_host, binlog_port)
         sessions = Sessions(resolved.settings)
+        if plan is not None:
+            check_plan(sessions, plan, options)
         confirm = None if yes or not is_terminal() else _confirm(reporting, stop)
         result = _migrate(sessions, binlog, options, reporter, confirm, stop)
     except OscError as error:
@@ -167,18 +202,3 @@ def _confirm(reporting: _Reporting, stop: StopRequest) -> Confirm:
                 reporting.live.resume()
 
     return confirm
-
-
-# --- the binlog's server -------------------------------------------------------------------------------------------
-
-
-def _binlog_address(values: dict[str, object]) -> tuple[str | None, int | None]:
-    host, port = cast("str | None", values["binlog_host"]), cast("int | None", values["binlog_port"])
-    if port is not None and host is None:
-        raise UsageError("--binlog-port needs --binlog-host: which server's port is it?")
-    return host, port
-
-
-def _binlog_settings(settings: ConnectionSettings, host: str | None, port: int | None) -> ConnectionSettings | None:
-    """The replica to read the binlog from, with the login of the server itself; None to read the server's own."""
-    return None if host is None else replace(settings, host=host, port=port or 3306, socket=None)

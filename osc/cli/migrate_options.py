@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -11,6 +13,7 @@ import click
 from osc.cli.help import option
 from osc.cli.target import target
 from osc.errors import UsageError
+from osc.mysql.session import ConnectionSettings
 from osc.native.strategy import WantedStrategy
 from osc.options import (
     DEFAULT_CHUNK_TARGET_MS,
@@ -29,6 +32,7 @@ from osc.throttle.governor import DEFAULT_IMPACT, IMPACTS, impact_factor
 from osc.throttle.load import Limit, limits
 from osc.throttle.replicas import Address, addresses
 
+F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -282,6 +286,9 @@ OPTIONS = (
         metavar="N",
         help="Server id to read the binlog under.  [default: random]",
     ),
+)
+
+OUTPUT_OPTIONS = (
     option(
         _SHOW,
         "--output",
@@ -296,7 +303,7 @@ OPTIONS = (
 )
 
 
-def migration_options(values: dict[str, object]) -> MigrationOptions:
+def migration_options(values: Mapping[str, object]) -> MigrationOptions:
     """The facts behind the command line's values. Raises UsageError for what is missing or contradicts itself."""
     alter = str(values["alter"])
     if not alter.strip():
@@ -338,3 +345,21 @@ def migration_options(values: dict[str, object]) -> MigrationOptions:
         resume=cast(Resume, values["resume"]),
         allow_lossy=bool(values["allow_lossy"]),
     )
+
+
+def with_options(decorators: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Add options to a command, in this order."""
+    return lambda command: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), command)
+
+
+def binlog_address(values: Mapping[str, object]) -> tuple[str | None, int | None]:
+    """The replica to read the binlog from, as given. Raises UsageError."""
+    host, port = cast("str | None", values["binlog_host"]), cast("int | None", values["binlog_port"])
+    if port is not None and host is None:
+        raise UsageError("--binlog-port needs --binlog-host: which server's port is it?")
+    return host, port
+
+
+def binlog_settings(settings: ConnectionSettings, host: str | None, port: int | None) -> ConnectionSettings | None:
+    """The replica to read the binlog from, with the login of the server itself; None to read the server's own."""
+    return None if host is None else replace(settings, host=host, port=port or 3306, socket=None)

@@ -22,7 +22,7 @@ from osc.mysql.session import Conn, Sessions, connection_id, error_code, error_t
 from osc.mysql.steady import SteadySession
 from osc.mysql.transactions import ask_for_sessions
 from osc.reconcile.reconciler import Reconciler
-from osc.table.deferred import DDL_BUFFER_BYTES, DeferredIndexes, build_prefix, build_statement
+from osc.table.deferred import DeferredIndexes, build_prefix, build_statement, ddl_variables
 from osc.threads import OwnedThread
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,7 @@ class IndexBuilder:
         self._deferred = deferred
         self._reconciler = reconciler
         self._stop = stop
-        variables = {"lock_wait_timeout": "60"}
-        if "innodb_ddl_buffer_size" in sessions.server.variables:
-            variables["innodb_ddl_buffer_size"] = str(DDL_BUFFER_BYTES)
+        variables = {"lock_wait_timeout": "60", **ddl_variables(sessions.server)}
         self._session = SteadySession(
             sessions, "build the indexes", stop, variables=variables, attempts=attempts, prepare=self._opened
         )

@@ -35,8 +35,12 @@ class Copy:
         gate: Callable[[], None],
         stop: StopRequest,
         workers: int,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`gate` is called before each range; it returns when the next may be copied, and raises to stop."""
+        """`gate` is called before each range; it returns when the next may be copied, and raises to stop.
+
+        `enough`: no range is begun any more once it says so, as for a sample.
+        """
         self._projection = projection
         self._watermarks = watermarks
         self._sizer = sizer
@@ -44,6 +48,7 @@ class Copy:
         self._sessions = sessions
         self._gate = gate
         self._stop = stop
+        self._enough = enough
         self._dispatcher = RangeDispatcher(projection, watermarks)
         self._lock = threading.Lock()
         self.rows = 0
@@ -57,8 +62,12 @@ class Copy:
         writer = self._open_writer()
         seeker = SteadySession(self._sessions, "find the next range", self._stop)
         try:
+            # Before the gate: whoever waits for a connection has no place to take from another.
+            seeker.run(lambda connection: None)
             while True:
                 self._gate()
+                if self._enough():
+                    return
                 asked_for = self._sizer.rows
                 span = self._dispatcher.next(
                     lambda statement: seeker.run(lambda c: one_key(c, self._projection, statement)), asked_for

@@ -134,6 +134,12 @@ class CountedConnection(Conn):
         self._sent()
         super()._execute_command(command, sql)  # type: ignore[misc]
 
+    def close(self) -> None:
+        """Say goodbye, which both servers count like a statement (`Queries`)."""
+        if self.open:
+            self._sent()
+        super().close()
+
 
 class Sessions:
     """Opens the engine's sessions on one server, remembers their connection ids and counts their statements.

@@ -77,7 +77,7 @@ def look(
         )
         resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in findings)
         goes_on = resumes or options.resume == "require"
-        strategy = _strategy(connection, sessions, options, source, alter, findings, goes_on)
+        strategy = choose_strategy(connection, sessions, options, source, alter, findings, goes_on)
     finally:
         connection.close()
         if binlog_connection is not None:
@@ -101,7 +101,7 @@ def look(
     )
 
 
-def _strategy(
+def choose_strategy(
     connection: Conn,
     sessions: Sessions,
     options: MigrationOptions,
@@ -110,7 +110,10 @@ def _strategy(
     findings: list[Finding],
     goes_on: bool,
 ) -> Strategy:
-    """How to go about it; a change that nothing can make as things are is left to the copy to refuse."""
+    """How to go about it; a change that nothing can make as things are is left to the copy to refuse.
+
+    Raises NativeRefused when another way than the copy was asked for and is not possible.
+    """
     if options.strategy == "copy":
         return Strategy("copy", "asked for with --strategy copy")
     if options.strategy == "auto" and goes_on:

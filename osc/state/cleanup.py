@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +21,10 @@ from osc.mysql.session import Conn, Sessions, error_text
 from osc.mysql.sql import qualified
 from osc.native.scratch import alone_with_scratch
 from osc.state.table import SCRATCH_COMMENT, SENTRY_COMMENT, STATE_COMMENT
-from osc.table.names import Names, decorated, names_for, scratch_name
+from osc.table.names import Names, decorated, names_for, scratch_name, scratch_names_for
 
 LeftoverKind = Literal["state", "ghost", "sentry", "old", "scratch"]
+"""`scratch`: on which the server was asked, or in which a plan tried things."""
 
 SYSTEM_DATABASES = ("mysql", "sys", "information_schema", "performance_schema")
 
@@ -85,12 +87,13 @@ def remove_leftovers(sessions: Sessions, leftovers: Sequence[Leftover], drops_ol
     done: list[str] = []
     going = [item for item in leftovers if item.is_removable(drops_old)]
     for database, original in dict.fromkeys((item.database, item.original) for item in going):
-        lock = AdvisoryLock(sessions, database, original)
-        lock.take()
-        try:
+        # A migration holds the lock of its table, a plan that of its scratch table.
+        with ExitStack() as locks:
+            for name in (original, scratch_names_for(database, original).ghost):
+                lock = AdvisoryLock(sessions, database, name)
+                lock.take()
+                locks.callback(lock.release)
             done += _remove(sessions, database, original, drops_old)
-        finally:
-            lock.release()
     return tuple(done)
 
 
@@ -99,12 +102,16 @@ def _remove(sessions: Sessions, database: str, original: str, drops_old: bool) -
     try:
         # Under the lock, everything is looked at again: a run may have ended, or swapped, in between.
         done = []
-        if any(item.is_ours and item.original_exists for item in find_leftovers(connection, database, original)):
+        if any(
+            item.is_ours and item.original_exists and item.kind != "scratch"
+            for item in find_leftovers(connection, database, original)
+        ):
             done += restore_names(connection, earlier_names(connection, names_for(database, original)))
+        # State tables go last: they are the mark by which the ghosts are known to be ours.
+        marks = (names_for(database, original).state.lower(), scratch_names_for(database, original).state.lower())
         with alone_with_scratch(connection, database, original):
             items = [item for item in find_leftovers(connection, database, original) if item.is_removable(drops_old)]
-            # The state table goes last: it is the mark by which the ghost is known to be ours.
-            for item in sorted(items, key=lambda item: item.kind == "state"):
+            for item in sorted(items, key=lambda item: item.name.lower() in marks):
                 _drop(connection, item)
                 done.append(f"dropped {item.sql_name}")
         return done
@@ -162,9 +169,17 @@ def _beside(original: str, entries: Sequence[_Entry]) -> list[Leftover]:
     found = [leftover(state, "state", True)] if state is not None and is_marked else []
     ghosts = {names.ghost, _swap_names(names).ghost} if is_marked else {names.ghost}
     found += [leftover(by_name[name.lower()], "ghost", is_marked) for name in ghosts if name.lower() in by_name]
-    scratch = by_name.get(scratch_name(original).lower())
-    if scratch is not None and scratch.comment == SCRATCH_COMMENT:
-        found.append(leftover(scratch, "scratch", True))
+    empty = by_name.get(scratch_name(original).lower())
+    if empty is not None and empty.comment == SCRATCH_COMMENT:
+        found.append(leftover(empty, "scratch", True))
+    scratch = scratch_names_for(database, original)
+    mark = by_name.get(scratch.state.lower())
+    if mark is not None and mark.comment == STATE_COMMENT:
+        found += [
+            leftover(by_name[name.lower()], "scratch", True)
+            for name in (scratch.ghost, scratch.state)
+            if name.lower() in by_name
+        ]
     for entry in entries:
         is_old = _is_old(original, entry.name)
         if entry.comment == SENTRY_COMMENT and (is_old or entry.name == _swap_names(names).old):

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from osc.mysql.server import Server
 from osc.mysql.session import Conn
 from osc.mysql.sql import qualified, quote
 from osc.table.facts import Index, Table, structure_of
@@ -85,6 +86,11 @@ def drop_deferred(connection: Conn, database: str, ghost: str, deferred: Deferre
     drops = ", ".join(f"drop index {quote(name)}" for name in deferred.names)
     with connection.cursor() as cursor:
         cursor.execute(f"alter table {qualified(database, ghost)} {drops}")
+
+
+def ddl_variables(server: Server) -> dict[str, str]:
+    """The session variables under which indexes are built."""
+    return {"innodb_ddl_buffer_size": str(DDL_BUFFER_BYTES)} if "innodb_ddl_buffer_size" in server.variables else {}
 
 
 def build_statement(database: str, ghost: str, definitions: tuple[str, ...]) -> str:

@@ -36,6 +36,12 @@ def scratch_name(table: str) -> str:
     return decorated(table, "_ght")
 
 
+def scratch_names_for(database: str, table: str) -> Names:
+    """The names of the tables in which a plan tries things: never those of a migration, which may be there to be resumed."""
+    names = names_for(database, table)
+    return Names(database, table, decorated(table, "_ghp"), decorated(table, "_ghq"), names.old)
+
+
 def decorated(table: str, suffix: str) -> str:
     """`_table_suffix` in at most 64 characters, distinct for distinct tables."""
     name = f"_{table}{suffix}"

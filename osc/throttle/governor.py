@@ -194,7 +194,7 @@ class Governor:
     def _step(self, at_s: float) -> None:
         assert self.baseline_s is not None
         assert self._factor is not None
-        limit_s = self._limit_s(self.baseline_s, self._factor)
+        limit_s = commit_limit_s(self.baseline_s, self._factor)
         self.commit_s = usual(self._samples)
         if self._level <= MOSTLY_REST and len(self._rest_samples) >= STEP_COMMITS:
             self.baseline_s += DRIFT * (usual(self._rest_samples) - self.baseline_s)
@@ -214,9 +214,6 @@ class Governor:
         if at_s - self._measured_at_s >= MEASURE_EVERY_S:
             self._begin_measuring(at_s, MEASURE_S)
 
-    def _limit_s(self, baseline_s: float, factor: float) -> float:
-        return max(baseline_s * factor, baseline_s + NEVER_MINDED_S)
-
     # --- the pace -------------------------------------------------------------------------------------------------
 
     def _full(self, reason: str) -> Pace:
@@ -227,23 +224,20 @@ class Governor:
         return Pace(1.0, self._workers, self._chunk_s * CHUNKS_ALONE, 0.0, "nobody else is active")
 
     def _resting(self, reason: str) -> Pace:
-        return Pace(self._level, 0, self._chunk_s_at(self._level), 0.0, reason)
+        return Pace(self._level, 0, chunk_s_at(self._level, self._chunk_s), 0.0, reason)
 
     def _paced(self) -> Pace:
         """First the chunks become shorter, since a commit waits behind another's long one; then work makes way for rest."""
         share = self._level * self._workers
         workers = max(1, math.ceil(share - 1e-9))
-        return Pace(self._level, workers, self._chunk_s_at(self._level), workers / share - 1.0, self._why)
-
-    def _chunk_s_at(self, level: float) -> float:
-        return max(min(LEAST_CHUNK_S, self._chunk_s), self._chunk_s * level**2)
+        return Pace(self._level, workers, chunk_s_at(self._level, self._chunk_s), workers / share - 1.0, self._why)
 
     def _comparison(self, commit_s: float | None) -> str:
         if commit_s is None or self.baseline_s is None or self._factor is None:
             return ""
         return (
             f"a commit takes {commit_s * 1000:.1f} ms, {self.baseline_s * 1000:.1f} ms without the migration, and may take "
-            f"{self._limit_s(self.baseline_s, self._factor) * 1000:.1f}"
+            f"{commit_limit_s(self.baseline_s, self._factor) * 1000:.1f}"
         )
 
 
@@ -264,6 +258,16 @@ class BacklogRest:
             self._may_rest = pending_keys <= max(SMALL_BACKLOG, before * SHRINKS)
             self._looked = (at_s, pending_keys)
         return min(pace.rest, REST_OF_RECONCILING) if self._may_rest else 0.0
+
+
+def chunk_s_at(level: float, full_s: float) -> float:
+    """How long a chunk should take at that level, when it may take `full_s` at full speed."""
+    return max(min(LEAST_CHUNK_S, full_s), full_s * level**2)
+
+
+def commit_limit_s(baseline_s: float, factor: float) -> float:
+    """What a commit may cost that costs `baseline_s` without the migration, in seconds."""
+    return max(baseline_s * factor, baseline_s + NEVER_MINDED_S)
 
 
 def usual(samples_s: Sequence[float]) -> float:

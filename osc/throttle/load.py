@@ -19,6 +19,9 @@ class Limit:
     variable: str
     most: float
 
+    def __str__(self) -> str:
+        return f"{self.variable}={self.most:g}"
+
 
 def limits(text: str) -> tuple[Limit, ...]:
     """The limits of `Threads_running=25,Innodb_row_lock_current_waits=10`. Raises ValueError."""

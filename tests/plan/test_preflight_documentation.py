@@ -12,13 +12,14 @@ from osc.mysql.grants import optional_grants, privileges, required_grants
 from osc.mysql.server import Flavor
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("osc/plan/checks", "osc/report", "osc/estimate")
 OLDEST: dict[Flavor, tuple[int, int, int]] = {"mysql": (8, 0, 13), "mariadb": (10, 6, 0)}
 
 
 def codes_in_the_checks() -> set[str]:
     """The first argument of every call that makes a finding."""
     found = set()
-    for path in (ROOT / "osc/plan/checks").glob("*.py"):
+    for path in (path for room in ROOMS for path in (ROOT / room).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 position = {"blocking": 0, "warning": 0, "note": 0, "_unless": 1}.get(node.func.id)
