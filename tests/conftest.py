@@ -39,9 +39,13 @@ EVERYDAY_EXAMPLES = 15
 _WHOLE_RUNS = tuple(
     Path(__file__).parent / name
     for name in (
+        "bench",
         "cli",
+        "estimate",
         "migration",
         "model/test_mutants_on_servers.py",
+        "native/test_native.py",
+        "report",
         "sandbox",
         "throttle",
         "torture",
