@@ -220,10 +220,7 @@ class Engine:
 
         Raises DifferencesFound.
         """
-        self.verifier = self._new_verifier(
-            self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
-        )
-        self.verifier.aim(self.throttle.governor.pace.chunk_s)
+        self.verifier = self._first_verifier()
         if self._stage == "copy":
             self.copy.start()
             if self._pair.projection.key.compares and not self._pair.has_other_unique:
@@ -232,6 +229,8 @@ class Engine:
             join_all(self.copy.threads, while_waiting)
             if self._ahead is not None:
                 self._ahead.halt()
+                if not self._ahead.is_fresh:
+                    self.verifier = self._first_verifier()
             self._stage = "verify"
             self.save_checkpoint()
 
@@ -247,6 +246,13 @@ class Engine:
             announce(self.indexes.what)
             join_all([self.indexes.thread], while_waiting)
             announce(None)
+
+    def _first_verifier(self) -> Verifier:
+        verifier = self._new_verifier(
+            self._pass_verification_gate, self._stop, self._options.workers, self._beginning.verified
+        )
+        verifier.aim(self.throttle.governor.pace.chunk_s)
+        return verifier
 
     def _pass_verification_gate(self) -> None:
         self.indexes.wait_while_held()
@@ -348,6 +354,8 @@ class Engine:
         The low watermark is read last, which is right: what it passes in between is copied, and a key dropped before was
         visible to that copy.
         """
+        # What was compared during the copy is not known to be fresh when a resumed run is through with it.
+        has_proof = self._stage == "verify" and not self._is_doubted
         coordinate = resume_coordinate(lambda: self.tail.position[0], self.pending.oldest, self.tail.checkpoint)
         checkpoint = Checkpoint(
             fingerprint=self._fingerprint,
@@ -357,8 +365,8 @@ class Engine:
             rows_copied=self.rows_copied,
             copy_s=self._beginning.copy_s,
             deferred=self._beginning.deferred,
-            verified=None if self._is_doubted else (self.verifier or self._beginning).verified,
-            rows_verified=0 if self._is_doubted else self.rows_verified,
+            verified=(self.verifier or self._beginning).verified if has_proof else None,
+            rows_verified=self.rows_verified if has_proof else 0,
         )
 
         def save(connection: Conn) -> None:

@@ -22,23 +22,9 @@ from datetime import datetime
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.cutover.blockers import (
-    Blocker,
-    defines,
-    is_renaming,
-    old_snapshots,
-    prepared_transactions,
-    server_now,
-    table_users,
-)
-from osc.cutover.cutover import CutOver, Readiness
-from osc.cutover.handover import Handover
-from osc.cutover.killing import Patience
-from osc.cutover.locked import LockedRename
-from osc.cutover.names import SwapNames, has_swapped, restore_names
-from osc.cutover.outcome import Swap, Swapped
-from osc.cutover.prepare import carry_auto_increment, prepare_ghost
-from osc.cutover.sentry import SentryRename
+from osc.cutover.blockers import server_now
+from osc.cutover.names import SwapNames, restore_names
+from osc.cutover.outcome import Swapped
 from osc.engine import Engine
 from osc.errors import (
     EXIT_CODES,
@@ -56,7 +42,7 @@ from osc.errors import (
     Unexpected,
 )
 from osc.mysql.advisory import AdvisoryLock
-from osc.mysql.session import Conn, ConnectionSettings, Sessions, error_code, error_text, is_lost
+from osc.mysql.session import ConnectionSettings, Sessions, error_code, error_text, is_lost
 from osc.mysql.sql import qualified
 from osc.mysql.steady import SteadySession
 from osc.native.alter import Altered, alter_natively
@@ -67,13 +53,10 @@ from osc.prepare import prepare_tables
 from osc.prepared import Prepared
 from osc.progress.meter import Meter
 from osc.progress.report import Phase, Reporter, Result
-from osc.state.table import SENTRY_COMMENT, table_comment
+from osc.swap import SwapPhase
 from osc.table.ghost import drop_tables, existing
 from osc.table.misfits import MISFIT_ERRORS
-from osc.table.names import Names
 from osc.table.temporary_key import drop_left_temporary_key
-from osc.verify.again import Reverification
-from osc.verify.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +98,7 @@ class Migration:
     looked: Look | None = None
     engine: Engine | None = None
     swapped: Swapped | None = None
-    cut_over: CutOver | None = None
+    swap: SwapPhase | None = None
     swap_is_proven: bool = False
     old_table: str | None = None
     has_tables: bool = False
@@ -242,110 +225,12 @@ class Migration:
 
     # --- the swap -------------------------------------------------------------------------------------------------
 
-    def _swap(
-        self,
-        prepared: Prepared,
-        engine: Engine,
-        check: Callable[[], None],
-        copied_at: str,
-    ) -> None:
+    def _swap(self, prepared: Prepared, engine: Engine, check: Callable[[], None], copied_at: str) -> None:
         assert self.looked is not None
-        names = self.looked.names
-        reverification = engine.reverification(self._verified_again)
-        self._phase("ready")
-        variables = {"time_zone": "'SYSTEM'", "lock_wait_timeout": "1"}
-        session = SteadySession(self.sessions, "prepare the swap", self.stop, variables=variables)
-        projection = prepared.pair.projection
-        listed_before = set(session.run(prepared_transactions))
-        try:
-
-            def define(what: Callable[[Conn], None]) -> str | None:
-                return session.run(lambda c: defines(c, qualified(names.database, names.state), what))
-
-            while (why := define(lambda c: prepare_ghost(c, self.sessions.server, projection))) is not None:
-                self._announce(why, reverification)
-                check()
-
-            def still_prepared(connection: Conn) -> list[str]:
-                # One that is prepared later holds the table's lock if it wrote there, and lets the attempt fail.
-                return [each for each in prepared_transactions(connection) if each in listed_before]
-
-            patience = Patience(self.options.kill_blockers_after_s, self.reporter.warning)
-
-            def look_for_blockers(connection: Conn) -> list[str]:
-                own = self.sessions.connection_ids
-                found = [Blocker(each) for each in still_prepared(connection)]
-                found += old_snapshots(connection, copied_at, own)
-                found += table_users(connection, names, own, self.options.cut_over_lock_timeout_s)
-                if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
-                    found.append(Blocker(f"the name {names.old}, which is taken: rename or drop that table"))
-                return patience.lose(connection, found)
-
-            def blockers() -> list[str]:
-                found = session.run(look_for_blockers)
-                if not found and (why := define(lambda c: carry_auto_increment(c, projection))) is not None:
-                    found.append(why)
-                return found
-
-            self.cut_over = CutOver(
-                swap=self._way_to_swap(prepared, engine.handover(still_prepared)),
-                reconciler=engine.reconciler,
-                readiness=lambda: self._readiness(engine),
-                blockers=blockers,
-                has_swapped=lambda: self._has_swapped(names),
-                check=check,
-                stop=self.stop,
-                attempts_allowed=self.options.default_retries,
-                announce=lambda why: self._announce(why, reverification),
-                report=self.meter.cut_over_attempt,
-            )
-            self.swapped = self.cut_over.run(lambda: reverification.restless)
-        finally:
-            session.close()
-
-    def _way_to_swap(self, prepared: Prepared, handover: Handover) -> Swap:
-        assert self.looked is not None
-        way = LockedRename if self.sessions.server.renames_under_lock else SentryRename
-        return way(
-            self.sessions,
-            self.looked.names,
-            prepared.pair.projection.key,
-            handover,
-            self.options.cut_over_lock_timeout_s,
-            prepared.pair.session_variables,
+        self.swap = SwapPhase(
+            self.sessions, self.looked.names, prepared.pair, self.options, self.stop, engine, self.meter, self.reporter
         )
-
-    def _has_swapped(self, names: Names) -> bool:
-        """Whether the rename went through; asked once no session of the attempt can still be about to do it."""
-        session = SteadySession(self.sessions, "look whether the swap went through", self.stop)
-        try:
-            while not (swapped := session.run(lambda c: has_swapped(c, names))) and session.run(is_renaming):
-                self.stop.wait(0.1)
-            return swapped
-        finally:
-            session.close()
-
-    def _readiness(self, engine: Engine) -> Readiness:
-        postpone = self.options.postpone_flag_file
-        return Readiness(
-            pending=len(engine.pending),
-            undecided=engine.pending.undecided,
-            lag_s=engine.heartbeat.lag_s,
-            throttled_by=engine.throttle.gate.closed_by(),
-            postponed_by=str(postpone) if postpone is not None and postpone.exists() else None,
-        )
-
-    def _announce(self, why: str | None, reverification: Reverification) -> None:
-        if why is None:
-            reverification.halt()
-        else:
-            reverification.go_on()
-        self.meter.waiting_for(why)
-        self._phase("cut-over" if why is None else "ready")
-
-    def _verified_again(self, verifier: Verifier) -> None:
-        self.meter.verified()
-        self.reporter.event("verified_again", rows=verifier.rows, inconclusive=len(verifier.inconclusive))
+        self.swapped = self.swap.run(copied_at, check)
 
     def _finish(self) -> None:
         """After the swap: nothing here can undo it, so what fails is only a warning."""
@@ -456,7 +341,7 @@ class Migration:
             strategy=self._strategy(),
             stall_ms=None if self.swapped is None else self.swapped.stall_ms,
             alter_ms=None if self.altered is None else self.altered.took_ms,
-            attempts=tuple(self.cut_over.attempts) if self.cut_over is not None else (),
+            attempts=tuple(self.swap.attempts) if self.swap is not None else (),
             old_table=self.old_table,
             error=None if error is None else str(error),
             left_behind=self.left_behind,

@@ -3,10 +3,14 @@
 Below the copy's low watermark every row is in the ghost, and what changes there is reconciled: all that verification asks
 for. So one thread compares the ranges there while the copy waits for its commits, and the verification proper goes on where
 this one ended. Only where nobody else is active: a copy that is paced leaves no time unused that would be its own.
+
+A proof ages: a stranger may write the ghost behind its back. So what was compared more than a few minutes before the copy was
+complete does not count, and is compared again; of a long copy, nothing is compared ahead but at its very beginning.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from osc.control.stop import StopRequest
@@ -15,6 +19,9 @@ from osc.threads import OwnedThread
 from osc.verify.verifier import Verifier
 
 LOOK_AGAIN_S = 0.02
+
+FRESH_S = 180.0
+"""Comparisons older than this when the copy is complete do not count."""
 
 
 class Ahead:
@@ -28,13 +35,14 @@ class Ahead:
         self._copied_below = copied_below
         self._may_work = may_work
         self._halt = StopRequest()
+        self._began_at = time.monotonic()
         self.is_at_work = False
         self.thread = OwnedThread("verify-ahead", self._work)
 
     def _work(self) -> None:
         session = self._verifier.open_session()
         try:
-            while not self._halt.is_requested:
+            while self.is_fresh and not self._halt.is_requested:
                 below = self._copied_below()
                 self.is_at_work = below is not None and self._may_work()
                 if below is None or not self.is_at_work or not self._verifier.verify_below(session, below):
@@ -43,6 +51,11 @@ class Ahead:
         finally:
             self.is_at_work = False
             session.close()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether even the first comparison is not too old to count."""
+        return time.monotonic() - self._began_at < FRESH_S
 
     def start(self) -> None:
         self.thread.start()

@@ -285,7 +285,7 @@ def test_nothing_is_begun_while_nobody_may_make_tables(
     with closing(server.admin(database)) as backup, backup.cursor() as cursor:
         take_backup_lock(server, cursor)
         reporter = JsonReporter(Output(io.StringIO()), Output(io.StringIO()))
-        options = MigrationOptions(database, "t", ALTER)
+        options = MigrationOptions(database, "t", ALTER, strategy="copy")
         result = migrate_inside(Sessions(server.migrator), None, options, reporter, None, StopRequest())
     assert (result.exit_code, result.outcome) == (2, "refused"), result
     assert result.error is not None
