@@ -223,7 +223,7 @@ class Engine:
         self.verifier = self._first_verifier()
         if self._stage == "copy":
             self.copy.start()
-            if self._pair.projection.key.compares and not self._pair.has_other_unique:
+            if self._may_verify_ahead:
                 self._ahead = Ahead(self.verifier, lambda: self.watermarks.low, lambda: self.throttle.has_time_to_spare)
                 self._ahead.start()
             join_all(self.copy.threads, while_waiting)
@@ -246,6 +246,12 @@ class Engine:
             announce(self.indexes.what)
             join_all([self.indexes.thread], while_waiting)
             announce(None)
+
+    @property
+    def _may_verify_ahead(self) -> bool:
+        """Not where indexes will be built: beside that, verification costs less time than beside the copy."""
+        key = self._pair.projection.key
+        return key.compares and not self._pair.has_other_unique and not self._beginning.deferred.definitions
 
     def _first_verifier(self) -> Verifier:
         verifier = self._new_verifier(
