@@ -360,7 +360,7 @@ class Engine:
         The low watermark is read last, which is right: what it passes in between is copied, and a key dropped before was
         visible to that copy.
         """
-        # What was compared during the copy is not known to be fresh when a resumed run is through with it.
+        # Before the copy is complete, nobody knows whether what was compared ahead will be fresh enough then.
         has_proof = self._stage == "verify" and not self._is_doubted
         coordinate = resume_coordinate(lambda: self.tail.position[0], self.pending.oldest, self.tail.checkpoint)
         checkpoint = Checkpoint(

@@ -6,6 +6,7 @@ and meanwhile reconciling and a slow re-verification go on. How an attempt goes 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from osc.control.stop import StopRequest
@@ -37,6 +38,9 @@ from osc.table.names import Names
 from osc.verify.again import Reverification
 from osc.verify.verifier import Verifier
 
+WAIT_FOR_USERS_S = 30.0
+"""After so long an attempt is made although somebody uses the table: the transactions may be many, and each short."""
+
 
 class SwapPhase:
     """Used once, by the migration's own thread, after the verification."""
@@ -62,6 +66,7 @@ class SwapPhase:
         self._reporter = reporter
         self._patience = Patience(options.kill_blockers_after_s, reporter.warning)
         self._listed_before: frozenset[str] = frozenset()
+        self._waits_for_users_since = time.monotonic()
         self._cut_over: CutOver | None = None
 
     @property
@@ -129,11 +134,24 @@ class SwapPhase:
     def _look_for_blockers(self, connection: Conn, copied_at: str) -> list[str]:
         names, own = self._names, self._sessions.connection_ids
         found = [Blocker(each) for each in self._still_prepared(connection)]
-        found += old_snapshots(connection, copied_at, own)
-        found += table_users(connection, names, own, self._options.cut_over_lock_timeout_s)
+        users = self._users_to_wait_for(table_users(connection, names, own, self._options.cut_over_lock_timeout_s))
+        using = {user.session for user in users}
+        found += users
+        # Whoever does both is told of once, with what is known of its locks.
+        found += [each for each in old_snapshots(connection, copied_at, own) if each.session not in using]
         if table_comment(connection, names.database, names.old) not in (None, SENTRY_COMMENT):
             found.append(Blocker(f"the name {names.old}, which is taken: rename or drop that table"))
         return self._patience.lose(connection, found)
+
+    def _users_to_wait_for(self, users: list[Blocker]) -> list[Blocker]:
+        """Those of the table's users; none now and then, since where there is always one an attempt may still succeed."""
+        now = time.monotonic()
+        if not users or any(user.is_explicit for user in users):
+            self._waits_for_users_since = now
+        elif now - self._waits_for_users_since > WAIT_FOR_USERS_S:
+            self._waits_for_users_since = now
+            return []
+        return users
 
     def _still_prepared(self, connection: Conn) -> list[str]:
         # One that is prepared later holds the table's lock if it wrote there, and lets the attempt fail.

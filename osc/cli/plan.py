@@ -151,7 +151,14 @@ def _login(given: Given, settings: ConnectionSettings) -> tuple[str, ...]:
     place = ["--host", settings.host, "--port", str(settings.port)]
     if settings.socket is not None:
         place = ["--socket", settings.socket]
-    return (*file, *place, *(("--user", settings.user) if settings.user else ()))
+    user = ("--user", settings.user) if settings.user else ()
+    tls = [
+        word
+        for name in ("ssl_mode", "ssl_ca", "ssl_cert", "ssl_key")
+        if (value := click.get_current_context().params.get(name)) is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return (*file, *place, *user, *tls)
 
 
 def given_options() -> dict[str, str | bool]:

@@ -76,9 +76,9 @@ class RangeCutter:
         high = self._watermarks.high
         if self._is_exhausted or (high is not None and high >= below):
             return None
-        seek = RangeEnd(high, rows)
+        seek = RangeEnd(high, rows, below)
         yield seek
-        return self._watermarks.dispatch(end=below if seek.found is None else min(seek.found, below))
+        return self._watermarks.dispatch(end=below if seek.found is None else seek.found)
 
     def _fix_end(self) -> Generator[LastKey, None, None]:
         self._watermarks.open_end()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pymysql
 
-from osc.cutover.holders import holders
+from osc.cutover.holders import OF_THE_SERVER, holders
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, error_code, error_text
 from osc.mysql.transactions import ask_for_sessions
 from osc.state.table import STATE_COMMENT
@@ -26,6 +26,10 @@ class Blocker:
     """By its transaction; None where that is not known."""
     is_explicit: bool = False
     """Whether it holds a lock on purpose: `LOCK TABLES` and the like."""
+    since: str = ""
+    """What tells its transaction from another one of the same connection."""
+    is_of_the_server: bool = False
+    """Whether it is a thread of the server's own, as those that apply what is replicated."""
 
 
 def server_now(connection: Conn) -> str:
@@ -58,6 +62,8 @@ def old_snapshots(connection: Conn, copied_at: str, own: Collection[int]) -> lis
             f"transaction of connection {thread} ({user}@{host}), open since {began}",
             int(str(thread)),
             int(str(modified)),
+            since=str(began),
+            is_of_the_server=user in OF_THE_SERVER,
         )
         for thread, began, user, host, modified in rows
         if thread not in own
@@ -70,7 +76,14 @@ def table_users(connection: Conn, names: Names, own: Collection[int], longer_tha
     Empty where this login may not see who holds it; then the attempt finds out.
     """
     return [
-        Blocker(holder.text, holder.connection, holder.rows_modified, holder.is_explicit)
+        Blocker(
+            holder.text,
+            holder.connection,
+            holder.rows_modified,
+            holder.is_explicit,
+            holder.since,
+            holder.is_of_the_server,
+        )
         for holder in holders(connection, names.database, names.table, own, longer_than_s)
         if holder.keeps_it
     ]

@@ -11,6 +11,9 @@ from osc.plan.checks.ask import ask_for_sessions_if_allowed
 _AGE = "timestampdiff(second, x.trx_started, convert_tz(now(), @@session.time_zone, 'SYSTEM'))"
 """`trx_started` is in the time zone of the operating system."""
 
+OF_THE_SERVER = frozenset({None, "", "system user", "event_scheduler"})
+"""Users of threads that are the server's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -25,6 +28,9 @@ class Holder:
     """Whether it is `LOCK TABLES` or the like."""
     rows_modified: int | None = None
     """What it would take to roll the session's transaction back; None where it has none, or it is not known."""
+    since: str = ""
+    """When its transaction began, by the server's clock."""
+    is_of_the_server: bool = False
 
 
 def holders(connection: Conn, database: str, table: str, own: Collection[int], longer_than_s: float) -> list[Holder]:
@@ -36,7 +42,7 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
     rows = ask_for_sessions_if_allowed(
         connection,
         "select t.processlist_id, t.processlist_user, t.processlist_host, max(m.lock_duration = 'EXPLICIT'),"
-        f" max({_AGE}), max(t.processlist_info), max(x.trx_rows_modified)"
+        f" max({_AGE}), max(t.processlist_info), max(x.trx_rows_modified), max(x.trx_started)"
         " from performance_schema.metadata_locks m"
         " join performance_schema.threads t on t.thread_id = m.owner_thread_id"
         " left join information_schema.innodb_trx x on x.trx_mysql_thread_id = t.processlist_id"
@@ -52,8 +58,10 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
                 bool(explicit) or (age is not None and int(str(age)) >= longer_than_s),
                 bool(explicit),
                 None if modified is None else int(str(modified)),
+                str(began),
+                user in OF_THE_SERVER,
             )
-            for number, user, host, explicit, age, info, modified in rows
+            for number, user, host, explicit, age, info, modified, began in rows
             if number is not None and number not in own
         ]
     suspects = ask_for_sessions_if_allowed(

@@ -62,6 +62,7 @@ class LockedRename(Swap):
                     self._lock(connection, f"lock tables {table} write, {ghost} write, {state} write")
                     budget = Budget.of(self._lock_timeout_s)
                     keys = self._handover.run(connection, names.ghost, restless, budget)
+                    cursor.execute(f"set session lock_wait_timeout = {max(1, round(budget.left_s))}")
                     cursor.execute(f"rename table {table} to {old}, {ghost} to {table}")
                     if self._key.ghost_index_is_temporary:
                         # Not before: an attempt that fails must leave the ghost as it was. Nobody sees it, for the lock.

@@ -1,4 +1,4 @@
-"""What is done to the ghost before the swap, so that nothing of it is done under the lock.
+"""What is done to the ghost before the swap, so that next to nothing of it is left to do under the lock.
 
 A table that is swapped in with stale statistics can take an application down; one whose `AUTO_INCREMENT` starts too low
 gives ids out again that deleted rows had.

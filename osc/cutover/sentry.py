@@ -33,7 +33,7 @@ from osc.cutover.handover import Budget, Handover
 from osc.cutover.locked import open_locking_session
 from osc.cutover.names import SwapNames, restore_names
 from osc.cutover.outcome import Swap, Swapped, unlock
-from osc.errors import OscError
+from osc.errors import OscError, Stalled
 from osc.mysql.session import LOCK_WAIT_TIMEOUT, Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.sql import qualified
 from osc.state.table import SENTRY_COMMENT, table_comment
@@ -200,7 +200,10 @@ class SentryRename(Swap):
             restore_names(connection, self._names)
         if table_comment(connection, self._names.database, self._swap_names.old) == SENTRY_COMMENT:
             # Made for an attempt whose connection broke before it heard of that.
-            restore_names(connection, self._names)
+            try:
+                restore_names(connection, self._names)
+            except Stalled as error:
+                raise AttemptFailed(str(error)) from error
         self._make_sentry(connection)
         self._has_set_up = True
         if self._swap_names.ghost != self._names.ghost:

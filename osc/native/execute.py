@@ -163,7 +163,7 @@ class NativeChange:
         finally:
             if connection.open:
                 connection.close()
-        if error is not None and self._says_nothing(error) and self._went_through(connection):
+        if error is not None and self._says_nothing(error) and self._went_through(connection, began):
             error = None
         if error is None:
             self._note(AlterAttempt(number, took_ms, "altered"))
@@ -171,7 +171,8 @@ class NativeChange:
         if error_code(error) == LOCK_WAIT_TIMEOUT and not self._in_the_way:
             self._in_the_way = session.run(self._holders)
         self._note(AlterAttempt(number, took_ms, "failed", self._reason(error)))
-        if is_lost(error) or is_retryable(error):
+        # Whoever ended the statement by hand does not want to see it again.
+        if is_lost(error) or (is_retryable(error) and error_code(error) != QUERY_INTERRUPTED):
             return None
         raise self._understood(error) from error
 
@@ -204,7 +205,7 @@ class NativeChange:
             except Exception:
                 self._end(connection, began)
                 thread.join()
-                if thread.error is None or (self._says_nothing(thread.error) and self._went_through(connection)):
+                if thread.error is None or (self._says_nothing(thread.error) and self._went_through(connection, began)):
                     return None
                 raise
         return thread.error
@@ -261,14 +262,18 @@ class NativeChange:
         """Whether it may have gone through in spite of that error: no answer came, or the statement was killed."""
         return is_lost(error) or (error_code(error) == QUERY_INTERRUPTED and self.strategy.is_visible)
 
-    def _went_through(self, connection: Conn) -> bool:
-        """Whether the table has been altered, once no session of the attempt can still be about to do it."""
+    def _went_through(self, connection: Conn, opened_at: float) -> bool:
+        """Whether the table has been altered, once no session of the attempt can still be about to do it.
+
+        A session that does not work on it may be about to be sent the statement, by a network that was slow. So it is ended.
+        """
         # Also after a stop request: whoever asked wants to know how it ended.
         unstopped = StopRequest()
         session = SteadySession(self.sessions, "find out whether the ALTER went through", unstopped)
         try:
-            while session.run(lambda c: _is_altering(c, connection_id(connection))):
-                unstopped.wait(0.1)
+            self._wait_until_nobody_alters(session, connection, unstopped)
+            self._end(connection, opened_at)
+            self._wait_until_nobody_alters(session, connection, unstopped)
             now = session.run(self._read)
         except ServerLost as error:
             raise ServerLost(
@@ -291,6 +296,10 @@ class NativeChange:
             f"{'dropped' if now is None else 'altered'} it: it is neither as it was nor as the ALTER leaves it. Look at it "
             "first"
         )
+
+    def _wait_until_nobody_alters(self, session: SteadySession, connection: Conn, stop: StopRequest) -> None:
+        while session.run(lambda c: _is_altering(c, connection_id(connection))):
+            stop.wait(0.1)
 
     def _is_as_expected(self, now: Table) -> bool:
         """Whether columns and indexes are those of the empty copy; names of constraints differ there."""

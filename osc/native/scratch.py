@@ -59,8 +59,9 @@ def scratch_copy(connection: Conn, server: Server, source: Table) -> Iterator[Sc
     names = replace(names_for(source.database, source.name), ghost=name)
     with alone_with_scratch(connection, source.database, source.name), _bounded(connection, source):
         drop_left_scratch(connection, source)
+        # Outside of the try: what stands there although it was not made here is not dropped.
+        create_like(connection, names)
         try:
-            create_like(connection, names)
             with connection.cursor() as cursor:
                 cursor.execute(f"alter table {qualified(source.database, name)} comment = '{SCRATCH_COMMENT}'")
             real = _repeat_history(connection, server, source, name)

@@ -6,13 +6,25 @@ import shlex
 from collections.abc import Sequence
 
 from osc.mysql.sql import qualified
-from osc.report.plan import Plan
+from osc.report.plan import UNKNOWN, Plan
 from osc.table.names import decorated
 
 POSTPONE = "--postpone-cut-over-flag-file"
 PAUSE = "--throttle-flag-file"
 PANIC = "--panic-flag-file"
 _FILE_NAMES = {POSTPONE: "postpone", PAUSE: "pause", PANIC: "abort"}
+
+
+STRATEGY_OPTIONS = {
+    "copy": "copy",
+    "instant": "instant",
+    "inplace-metadata": "inplace",
+    "inplace-build": "inplace",
+    "inplace-rebuild": "inplace",
+    # Nobody has asked the server; the steps of the plan are those of a copy.
+    UNKNOWN: "copy",
+}
+"""What `--strategy` has to be so that a plan is followed."""
 
 
 def flag_file(plan: Plan, option: str) -> str:
@@ -35,7 +47,11 @@ def command(plan: Plan, name: str, *more: str) -> str:
     """`osc plan` or `osc migrate` for this table, statement and options, with `more` behind them."""
     what = ["--plan", plan.file] if plan.file and name == "migrate" else [*_target(plan), "--alter", plan.alter]
     options = [word for key, value in plan.options.items() for word in ([key] if value is True else [key, str(value)])]
-    return _lines(["osc", name, *plan.server.login, *what, *options, *more])
+    # Whatever the server can do by then: the steps of the runbook are those of the strategy that was planned.
+    way = ["--strategy", STRATEGY_OPTIONS[plan.how.strategy]] if name == "migrate" and not plan.file else []
+    if "--strategy" in plan.options:
+        way = []
+    return _lines(["osc", name, *plan.server.login, *what, *options, *way, *more])
 
 
 def cleanup_command(plan: Plan, *more: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from shlex import quote
 
 from osc.mysql.sql import qualified
 from osc.plan.findings import Finding
@@ -179,7 +180,7 @@ def _copy_steps(plan: Plan) -> list[str]:
     start = [
         "## Start",
         "With the swap held back until somebody releases it:",
-        _block("sh", f"touch {postpone}\n{start_command(plan)}"),
+        _block("sh", f"touch {quote(postpone)}\n{start_command(plan)}"),
         "Run it in `screen` or `tmux`. Without a terminal it prints a line every few seconds.",
     ]
     during = [
@@ -194,12 +195,12 @@ def _copy_steps(plan: Plan) -> list[str]:
             ]
         ),
         "Pause, and go on:",
-        _block("sh", f"touch {pause}"),
-        _block("sh", f"rm -f {pause}"),
+        _block("sh", f"touch {quote(pause)}"),
+        _block("sh", f"rm -f {quote(pause)}"),
         "Stop for now: Ctrl-C, or `kill` with the process's id. The checkpoint stays, and the command of Start "
         "goes on from it.",
         "Give up and remove what was made; the table is as it was:",
-        _block("sh", f"touch {panic}"),
+        _block("sh", f"touch {quote(panic)}"),
         f"Remove `{panic}` before the next start.",
     ]
     swap = [
@@ -207,7 +208,7 @@ def _copy_steps(plan: Plan) -> list[str]:
         "When the display says that it is ready and waits for the file, all rows are copied and verified. Look for "
         "transactions "
         "that have been open for long, then release the swap:",
-        _block("sh", f"rm -f {postpone}"),
+        _block("sh", f"rm -f {quote(postpone)}"),
         "The run ends with `swapped` and exit code 0. With exit code 5 the same command goes on; with any other, "
         "stop and read.",
     ]

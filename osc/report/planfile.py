@@ -16,17 +16,9 @@ from osc.options import MigrationOptions
 from osc.plan.alter import parse_alter
 from osc.plan.checks.table import read_table_if_allowed
 from osc.plan.tokens import LexicalMode
+from osc.report.command import STRATEGY_OPTIONS
 from osc.report.jsonform import KIND
 from osc.report.plan import SCHEMA_VERSION, UNKNOWN
-
-_STRATEGY_OPTIONS = {
-    "copy": "copy",
-    "instant": "instant",
-    "inplace-metadata": "inplace",
-    "inplace-build": "inplace",
-    "inplace-rebuild": "inplace",
-    UNKNOWN: "auto",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +46,9 @@ class PlanFile:
     @property
     def strategy_option(self) -> str:
         """What `--strategy` has to be so that the plan is followed."""
-        if self.strategy == UNKNOWN:
-            return str(self.options.get("--strategy", "auto"))
-        return _STRATEGY_OPTIONS[self.strategy]
+        if self.strategy == UNKNOWN and "--strategy" in self.options:
+            return str(self.options["--strategy"])
+        return STRATEGY_OPTIONS[self.strategy]
 
 
 def read_plan_file(path: Path) -> PlanFile:
@@ -77,7 +69,7 @@ def read_plan_file(path: Path) -> PlanFile:
         )
     try:
         return _plan_file(path, stored)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
         raise UsageError(
             f"--plan {path} is damaged ({type(error).__name__}: {error}). Make it anew with osc plan --out {path}"
         ) from error
@@ -89,7 +81,7 @@ def _plan_file(path: Path, stored: Mapping[str, object]) -> PlanFile:
     assert isinstance(facts, dict)
     assert isinstance(options, dict)
     strategy = str(stored["strategy"])
-    if strategy not in _STRATEGY_OPTIONS:
+    if strategy not in STRATEGY_OPTIONS:
         raise KeyError(f"strategy {strategy}")
     return PlanFile(
         path=path,

@@ -140,6 +140,13 @@ class StateTable:
             row = cursor.fetchone()
         return Checkpoint.from_json(json.loads(row[0])) if row is not None and row[0] else None
 
+    def has_checkpoint(self, connection: Conn) -> bool:
+        """Whether an earlier run had come to its first checkpoint, as far as that can be read."""
+        try:
+            return self.load(connection) is not None
+        except (ValueError, KeyError, pymysql.err.MySQLError):
+            return False
+
 
 def table_comment(connection: Conn, database: str, name: str) -> str | None:
     """The table's comment; None when there is no such table."""

@@ -102,7 +102,8 @@ class Throttle:
     @property
     def has_time_to_spare(self) -> bool:
         """Whether nothing and nobody asks for restraint, so that more may be done than what has a place behind the gate."""
-        return self.governor.pace.level >= 1.0 and not self._is_nice and self.gate.closed_by() is None
+        pace = self.governor.pace
+        return pace.level >= 1.0 and pace.workers > 0 and not self._is_nice and self.gate.closed_by() is None
 
     def raise_if_dead(self) -> None:
         """Raise what a thread has died of."""

@@ -2,10 +2,10 @@
 
 Below the copy's low watermark every row is in the ghost, and what changes there is reconciled: all that verification asks
 for. So one thread compares the ranges there while the copy waits for its commits, and the verification proper goes on where
-this one ended. Only where nobody else is active: a copy that is paced leaves no time unused that would be its own.
+this one ended. Only at full speed, so where nobody else is active or no pace was asked for: a paced copy leaves no time unused.
 
 A proof ages: a stranger may write the ghost behind its back. So what was compared more than a few minutes before the copy was
-complete does not count, and is compared again; of a long copy, nothing is compared ahead but at its very beginning.
+complete does not count, and is compared again; a long copy gives up comparing ahead after as long.
 """
 
 from __future__ import annotations

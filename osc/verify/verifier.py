@@ -110,7 +110,8 @@ class Verifier:
         span = self._next_range(session, asked_for, below)
         if span is None:
             return False
-        self._verify(session, span, asked_for)
+        # A range that was cut at `below` tells nothing of how long a whole one takes.
+        self._verify(session, span, None if span.end == below else asked_for)
         self._look_again_now_and_then(session)
         return True
 
@@ -157,7 +158,8 @@ class Verifier:
         """Every row below that key was found right. It stops at a range with keys that never rested."""
         return self._watermarks.low
 
-    def _verify(self, session: SteadySession, span: Range, asked_for: int) -> None:
+    def _verify(self, session: SteadySession, span: Range, asked_for: int | None) -> None:
+        """Compare it. `asked_for`: with how many rows it was asked for; None where it got fewer."""
         started = time.monotonic()
         expected, changed = session.run(
             lambda c: (self._comparison.source_sum(c, span), self._comparison.changed_rows(c))
@@ -165,12 +167,14 @@ class Verifier:
         found = session.run(lambda connection: self._comparison.ghost_sum(connection, span))
         took_s = time.monotonic() - started
         if expected == found:
-            self._sizer.took(asked_for, took_s)
+            if asked_for is not None:
+                self._sizer.took(asked_for, took_s)
             self._complete(span.number)
         else:
-            # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
-            is_large = asked_for > ROWS_TO_READ_TWICE
-            self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s) if is_large else took_s)
+            if asked_for is not None:
+                # Somebody writes here. The smaller the range, the likelier that nobody wrote it while it was read.
+                is_large = asked_for > ROWS_TO_READ_TWICE
+                self._sizer.took(asked_for, max(took_s, 2 * self._sizer.target_s) if is_large else took_s)
             restless = self._examine(
                 session,
                 lambda keys: self._differing_in(session, span) if keys is None else self._differing(session, keys),

@@ -11,7 +11,7 @@ from osc.mysql.session import Conn
 from osc.mysql.sql import qualified
 from osc.plan.checks.ask import ask, ask_if_allowed
 from osc.plan.findings import Finding, blocking, note
-from osc.state.table import SENTRY_COMMENT, STATE_COMMENT
+from osc.state.table import SENTRY_COMMENT, STATE_COMMENT, StateTable
 from osc.table.names import Names
 
 LIVE_CHANGELOG_S = 30
@@ -84,12 +84,20 @@ def _ghost_and_state(connection: Conn, names: Names, taken: dict[str, str], room
                     f"{cleanup}   # to start afresh instead",
                 )
             ]
+        if StateTable(names.database, names.state).has_checkpoint(connection):
+            return _unless(
+                room.drops_ghost,
+                "left-over-state",
+                f"an earlier run left {listed}",
+                "It has no ghost any more, so there is nothing to go on with.",
+                cleanup,
+            )
         # A run whose connection broke between making the two can drop neither.
         return [
             note(
                 "left-over-state",
                 f"an earlier run left {listed}",
-                "It has no ghost, so there is nothing to go on with. It is dropped at the start.",
+                "It ended before it had made its ghost. It is dropped at the start.",
             )
         ]
     if names.state in taken and _is_live_changelog(connection, names):
