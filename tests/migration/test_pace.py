@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 from osc.sandbox.workload import Workload
 from tests.conftest import StartReplica, StartServer
@@ -29,8 +30,8 @@ def test_under_writers_it_measures_first_and_then_keeps_to_what_commits_may_cost
         verdict = workload.verify_against_direct_alter(ALTER)
         assert verdict.equal, str(verdict)
     measured = [status for status in run.of("status") if status["baseline_ms"] is not None]
-    assert measured
-    assert any("without the migration" in str(status["pace_reason"]) for status in measured)
+    # It begins far below full speed. Why it stays there may also be something else that the server suffers from.
+    assert any(status["pace_reason"] and cast("float", status["pace"]) < 1.0 for status in measured), measured
 
 
 def test_where_nobody_else_is_active_it_says_so_and_works_at_full_speed(start_server: StartServer) -> None:
