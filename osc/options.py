@@ -35,6 +35,8 @@ class MigrationOptions:
     alter: str
     """As given: the clauses, or a whole `ALTER TABLE` statement."""
     strategy: WantedStrategy = "auto"
+    planned_strategy: str | None = None
+    """What the plan that is followed says the server would do; None without a plan."""
     """`auto`: what the server can do itself is left to it, everything else is copied."""
     allow_inplace: bool = False
     """Whether `auto` may let the server build indexes or rebuild the table in place."""

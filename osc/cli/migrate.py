@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -83,6 +83,8 @@ def migrate(
     own tools read them. Ctrl-C stops cleanly; the same command then goes on where it stopped.
     """
     if dry_run:
+        if plan is not None:
+            raise UsageError("--dry-run makes a plan, and --plan follows one: give one of the two")
         return _dry_run(given, values, output)
     reporting = _reporting(output, events_file)
     stop = StopRequest()
@@ -135,6 +137,7 @@ def _run(
         sessions = Sessions(resolved.settings)
         if plan is not None:
             check_plan(sessions, plan, options)
+            options = replace(options, planned_strategy=plan.strategy)
         confirm = None if yes or not is_terminal() else _confirm(reporting, stop)
         result = _migrate(sessions, binlog, options, reporter, confirm, stop)
     except OscError as error:

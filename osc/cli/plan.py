@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -123,6 +124,11 @@ def planned(
 ) -> Plan:
     """The plan for what the command line says. Raises Refused and its kin; Aborted when it is stopped."""
     options = migration_options(values)
+    if options.throttle_http is not None and urlsplit(options.throttle_http).password is not None:
+        raise UsageError(
+            "a plan holds the options that it was made with, and is passed around: --throttle-http must not have a password "
+            "in its URL. Plan without the option, and give it to osc migrate"
+        )
     binlog_host, binlog_port = binlog_address(values)
     resolved = settings_for(given)
     for warning in resolved.warnings:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from osc.mysql.session import Conn
-from osc.plan.checks.ask import ask_for_sessions_if_allowed
+from osc.plan.checks.ask import ask_for_sessions_if_allowed, ask_if_allowed
 
 _AGE = "timestampdiff(second, x.trx_started, convert_tz(now(), @@session.time_zone, 'SYSTEM'))"
 """`trx_started` is in the time zone of the operating system."""
@@ -76,6 +76,28 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
         for number, user, host, age in suspects or ()
         if number not in own
     ]
+
+
+def deliberate_lockers(connection: Conn) -> frozenset[int] | None:
+    """Sessions that hold a lock on purpose: `LOCK TABLES` on any table, a global read lock, a backup's.
+
+    None where that cannot be seen: without `SELECT` on `performance_schema`, or where that is off, as MariaDB's is by
+    default, or does not watch metadata locks.
+    """
+    watched = ask_if_allowed(
+        connection,
+        "select 1 from performance_schema.setup_instruments where name = 'wait/lock/metadata/sql/mdl' and enabled = 'YES'",
+    )
+    if not watched:
+        return None
+    rows = ask_if_allowed(
+        connection,
+        "select distinct t.processlist_id from performance_schema.metadata_locks m"
+        " join performance_schema.threads t on t.thread_id = m.owner_thread_id"
+        " where m.lock_duration = 'EXPLICIT' and m.lock_status = 'GRANTED' and m.object_type <> 'USER LEVEL LOCK'"
+        " and t.processlist_id is not null",
+    )
+    return None if rows is None else frozenset(int(str(row[0])) for row in rows)
 
 
 def _doing(age: object, info: object) -> str:

@@ -1,7 +1,8 @@
 """Ending the sessions that keep the swap waiting, where the operator has said after how long.
 
 Never one that would cost more than it is worth: rolling a large transaction back takes as long as it took, with its locks
-held, and who holds `LOCK TABLES` has a reason.
+held, and who holds `LOCK TABLES`, a global read lock or a backup's has a reason. Where nobody can see who does, nobody is
+ended.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 import pymysql
 
 from osc.cutover.blockers import Blocker
+from osc.cutover.holders import deliberate_lockers
 from osc.mysql.session import NO_SUCH_THREAD, Conn, error_code, error_text, is_lost
 
 MOST_ROWS_UNDONE = 10_000
@@ -40,13 +42,14 @@ class Patience:
         Nobody is killed while there is something else in the way: the swap would gain nothing by it.
         """
         texts = [blocker.text for blocker in blockers]
-        if self._kill_after_s is None:
+        if self._kill_after_s is None or not blockers:
             return texts
+        lockers = deliberate_lockers(connection)
         now = self._clock()
         known = self._met_at if now - self._looked_at < LONGEST_BLINK_S else {}
         self._looked_at = now
         self._met_at = {key: known.get(key, now) for blocker in blockers if (key := _key(blocker)) is not None}
-        spared = [_why_spared(blocker) for blocker in blockers]
+        spared = [_why_spared(blocker, lockers) for blocker in blockers]
         for number, why in enumerate(spared):
             if why is not None:
                 texts[number] += f"; it is not killed: {why}"
@@ -67,13 +70,18 @@ def _key(blocker: Blocker) -> tuple[int, str] | None:
     return None if blocker.session is None else (blocker.session, blocker.since)
 
 
-def _why_spared(blocker: Blocker) -> str | None:
+def _why_spared(blocker: Blocker, lockers: frozenset[int] | None) -> str | None:
     if blocker.session is None:
         return "it is no session"
     if blocker.is_of_the_server:
         return "it is a thread of the server's own"
-    if blocker.is_explicit:
-        return "it has locked the table on purpose"
+    if lockers is None:
+        return (
+            "whether it holds a lock on purpose cannot be seen here, which takes SELECT on performance_schema and its "
+            "instrument wait/lock/metadata/sql/mdl"
+        )
+    if blocker.session in lockers:
+        return "it holds a lock on purpose"
     if blocker.rows_modified is None:
         return "what it has changed is not known"
     if blocker.rows_modified > MOST_ROWS_UNDONE:

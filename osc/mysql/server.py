@@ -43,8 +43,9 @@ class Server:
 
     @property
     def identity(self) -> str:
-        """What tells this server from its replicas: MySQL's `server_uuid`, MariaDB's server id with its host name."""
-        return self.variables.get("server_uuid") or f"{self.variable('server_id')}@{self.variable('hostname')}"
+        """What tells this server from its replicas: MySQL's `server_uuid`, MariaDB's server id, host and port."""
+        place = f"{self.variable('server_id')}@{self.variable('hostname')}:{self.variable('port')}"
+        return self.variables.get("server_uuid") or place
 
     @property
     def renames_under_lock(self) -> bool:
@@ -73,7 +74,7 @@ def ask_identity(connection: Conn, flavor: Flavor) -> str:
     """The `identity` of the server behind a connection."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select concat(@@global.server_id, '@', @@global.hostname)"
+            "select concat(@@global.server_id, '@', @@global.hostname, ':', @@global.port)"
             if flavor == "mariadb"
             else "select @@global.server_uuid"
         )

@@ -272,7 +272,7 @@ class NativeChange:
         session = SteadySession(self.sessions, "find out whether the ALTER went through", unstopped)
         try:
             self._wait_until_nobody_alters(session, connection, unstopped)
-            self._end(connection, opened_at)
+            session.run(lambda c: end_session(c, connection_id(connection), opened_at))
             self._wait_until_nobody_alters(session, connection, unstopped)
             now = session.run(self._read)
         except ServerLost as error:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import humanize
 
-from osc.errors import NativeRefused
+from osc.errors import NativeRefused, PlanOutdated
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.sql import qualified
 from osc.native.preflight import for_native
@@ -126,6 +126,12 @@ def choose_strategy(
         raise NativeRefused(
             f"--strategy {options.strategy} is not possible for this ALTER of {qualified(source.database, source.name)}:"
             f"{reasons}\nNothing was changed. With --strategy auto, the rows are copied where nothing else is possible"
+        )
+    if options.planned_strategy not in (None, strategy.kind):
+        # A table that was altered instantly since is the same in SHOW CREATE TABLE, and may have to be rebuilt now.
+        raise PlanOutdated(
+            f"the plan says {options.planned_strategy}, and by now it would be {strategy.kind}: {strategy.why}. Nothing was "
+            "changed. Make a new plan with osc plan"
         )
     return strategy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from osc.mysql.session import Conn
@@ -12,6 +13,9 @@ from osc.table.names import Names
 OPEN_FOR_S = 5
 """Younger transactions are the application at work."""
 MOST_SHOWN = 20
+
+_LITERAL = re.compile(r"""'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$)""", re.DOTALL)
+"""A string, also one that the server has cut off."""
 
 
 def blockers_now(connection: Conn, names: Names, own: Collection[int]) -> tuple[Blocker, ...]:
@@ -48,4 +52,5 @@ def blockers_now(connection: Conn, names: Names, own: Collection[int]) -> tuple[
 
 
 def _one_line(statement: object) -> str:
-    return "" if statement is None else " ".join(str(statement).split())[:200]
+    """The statement without its literals: a plan is passed around, and they may be anybody's data, or a password."""
+    return "" if statement is None else " ".join(_LITERAL.sub("?", str(statement)).split())[:200]

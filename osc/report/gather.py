@@ -225,7 +225,14 @@ class _Gathering:
             return how
         how = self._choose_how(source, alter)
         if how.is_native:
-            self.findings = for_native(self.findings)
+            counting = for_native(self.findings)
+            cannot_copy = any(found.is_blocking for found in self.findings if found not in counting)
+            self.findings = counting
+            if cannot_copy:
+                self.unknown.append(
+                    "what becomes of each column was not looked at: that takes a ghost table, which this table cannot have"
+                )
+                return how
         in_the_way = [f.code for f in self.findings if f.is_blocking and f.code not in HARMLESS]
         if in_the_way:
             self.unknown.append(

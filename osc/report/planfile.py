@@ -125,8 +125,19 @@ def _of_request(plan: PlanFile, options: MigrationOptions, alter: str) -> list[s
         ("the statement", plan.alter.strip(), alter.strip()),
         ("--allow-lossy", plan.allows_lossy, options.allow_lossy),
         ("--strategy", plan.strategy_option, options.strategy),
+        ("--ok-to-drop-table", bool(plan.options.get("--ok-to-drop-table")), options.drop_old_table),
+        (
+            "--initially-drop-old-table",
+            bool(plan.options.get("--initially-drop-old-table")),
+            options.initially_drop_old,
+        ),
+        ("--kill-blockers-after", plan.options.get("--kill-blockers-after"), _text(options.kill_blockers_after_s)),
     )
     return [f"{what} was planned as {planned}, and now is {now}" for what, planned, now in pairs if planned != now]
+
+
+def _text(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _of_server(sessions: Sessions, plan: PlanFile) -> list[str]:

@@ -17,7 +17,7 @@ import json
 import pymysql
 
 from osc.errors import TakenOver
-from osc.mysql.session import Conn, error_code
+from osc.mysql.session import Conn, error_code, is_lost
 from osc.mysql.sql import qualified
 from osc.state.checkpoint import Checkpoint
 
@@ -144,7 +144,11 @@ class StateTable:
         """Whether an earlier run had come to its first checkpoint, as far as that can be read."""
         try:
             return self.load(connection) is not None
-        except (ValueError, KeyError, pymysql.err.MySQLError):
+        except (ValueError, KeyError):
+            return False
+        except pymysql.err.MySQLError as error:
+            if is_lost(error):
+                raise
             return False
 
 

@@ -277,27 +277,27 @@ def test_a_signal_ends_a_statement_that_waits_for_its_lock(server: ServerUnderTe
 # --- lost on the way ----------------------------------------------------------------------------------------------
 
 
+def is_ended(server: ServerUnderTest, database: str, kill: str) -> bool:
+    """Whether a statement that has been waiting for a second was ended so; one that gave up just now was not."""
+    altering = f"info like 'ALTER TABLE `{database}`.`t` %' and time >= 1"
+    found = server.query(f"select id from information_schema.processlist where {altering}")
+    try:
+        server.execute(*(f"{kill} {row[0]}" for row in found))
+    except pymysql.err.OperationalError as error:
+        if error.args[0] != NO_SUCH_THREAD:
+            raise
+        return False
+    return bool(found)
+
+
 def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: ServerUnderTest, database: str) -> None:
     make_table(server, database, 5)
-    altering = f"info like 'ALTER TABLE `{database}`.`t` %'"
-
-    def killed() -> bool:
-        """Whether a statement that has been waiting for a second was killed; one that gave up just now was not."""
-        found = server.query(f"select id from information_schema.processlist where {altering} and time >= 1")
-        try:
-            server.execute(*(f"kill {row[0]}" for row in found))
-        except pymysql.err.OperationalError as error:
-            if error.args[0] != NO_SUCH_THREAD:
-                raise
-            return False
-        return bool(found)
-
     with (
         holding(server, database) as holder,
         migrating(server, database, "t", ALTER, *AUTO, "--cut-over-lock-timeout-seconds", "10") as running,
     ):
         running.wait_for("phase", phase="alter")
-        while not killed():
+        while not is_ended(server, database, "kill"):
             pass
         while "1205" in str(running.wait_for("alter_attempt", outcome="failed")["reason"]):
             pass
@@ -305,6 +305,23 @@ def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: S
         run = running.end()
     assert run.outcome == "altered", str(run)
     assert is_altered_once(server, database)
+
+
+@everyday
+def test_a_statement_that_somebody_ends_by_hand_is_not_sent_again(server: ServerUnderTest, database: str) -> None:
+    make_table(server, database, 5)
+    with (
+        holding(server, database) as holder,
+        migrating(server, database, "t", ALTER, *AUTO, "--cut-over-lock-timeout-seconds", "10") as running,
+    ):
+        running.wait_for("phase", phase="alter")
+        while not is_ended(server, database, "kill query"):
+            pass
+        run = running.end()
+        holder.rollback()
+    assert run.exit_code == 1, str(run)
+    assert "interrupted" in run.error
+    assert not is_altered_once(server, database)
 
 
 @everyday

@@ -9,7 +9,17 @@ from datetime import UTC, datetime
 import pytest
 
 from osc.plan.findings import warning
-from osc.report.command import PANIC, cleanup_command, command, flag_file, rollback_statement, start_command
+from osc.report.blockers import _one_line
+from osc.report.command import (
+    PANIC,
+    PAUSE,
+    POSTPONE,
+    cleanup_command,
+    command,
+    flag_file,
+    rollback_statement,
+    start_command,
+)
 from osc.report.markdown import render_markdown
 from osc.report.plan import Changes, ColumnChange, How, Plan, ServerFacts, TableFacts
 from osc.report.text import render_text
@@ -64,6 +74,29 @@ def test_flag_files_are_those_that_were_asked_for_or_fit_for_a_path() -> None:
     path = flag_file(plan(NASTY), PANIC)
     assert path.startswith("/tmp/osc.shop.")
     assert shlex.quote(path) == path
+
+
+@pytest.mark.parametrize(
+    ("planned", "pinned"),
+    [("copy", "copy"), ("unknown", "copy"), ("instant", "instant"), ("inplace-rebuild", "inplace")],
+)
+def test_what_was_planned_is_what_is_done(planned: str, pinned: str) -> None:
+    words = shlex.split(start_command(replace(plan(), how=How(planned, "so"))))
+    assert words[words.index("--strategy") + 1] == pinned
+    asked_for = replace(plan(), options={"--strategy": "auto"}, how=How(planned, "so"))
+    assert shlex.split(start_command(asked_for)).count("--strategy") == 1
+
+
+def test_flag_files_are_quoted_wherever_they_are_named() -> None:
+    files = {option: f"/run/my {option}; $(reboot)" for option in (POSTPONE, PAUSE, PANIC)}
+    runbook = render_markdown(replace(plan(), options=files))
+    commands = [line for line in runbook.splitlines() if line.startswith(("touch ", "rm -f "))]
+    assert {shlex.split(line)[-1] for line in commands} == set(files.values())
+
+
+def test_what_others_run_is_told_without_its_literals() -> None:
+    told = _one_line("update users\n set password = 'it''s \\' secret' where name = \"o\" and note = 'cut o")
+    assert told == "update users set password = ? where name = ? and note = ?"
 
 
 def test_names_are_quoted_in_the_statement_that_rolls_back() -> None:
