@@ -207,6 +207,7 @@ class _Gathering:
                         alter,
                         self.findings,
                         self._resumes() or options.resume == "require",
+                        self.say,
                     )
                 )
         except Refused as error:
