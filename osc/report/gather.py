@@ -222,6 +222,7 @@ class _Gathering:
                 "table, and whether it can do it without a copy",
                 "nothing was measured, so there is no estimate of the time, and sizes are those of the original",
             ]
+            self._doubt_the_refusal()
             self._watch_traffic(source, names)
             return how
         how = self._choose_how(source, alter)
@@ -246,6 +247,17 @@ class _Gathering:
         except Refused as error:
             self.findings.append(blocking("alter-fails", "the ALTER cannot be carried out", error.message))
         return how
+
+    def _doubt_the_refusal(self) -> None:
+        """What blocks a copy need not block the server's own change, and nobody has asked which of them it will be."""
+        blocks = [finding.code for finding in self.findings if finding.is_blocking]
+        is_left_open = self.request.migration.strategy != "copy"
+        if blocks and is_left_open and not any(finding.is_blocking for finding in for_native(self.findings)):
+            self.unknown.append(
+                f"whether it would be refused at all: what blocks it ({', '.join(dict.fromkeys(blocks))}) is in the way of a "
+                "copy alone, and the server was not asked whether it can do without one. Plan without --no-sample to know: "
+                "for that an empty table is made and dropped"
+            )
 
     def _try(self, scratch: Scratch, alter: AlterStatement, how: How) -> None:
         source, server = scratch.pair.source, self.sessions.server
