@@ -13,7 +13,7 @@ import pymysql
 import osc
 from osc.control.stop import StopRequest
 from osc.errors import ConversionFailed, Interrupted, OscError, Refused, ServerLost
-from osc.estimate.losses import find_duplicates, may_refuse
+from osc.estimate.losses import LONGEST_SEARCH_S, look_for_duplicates, may_refuse
 from osc.estimate.measured import Measured
 from osc.estimate.model import Job, estimate
 from osc.estimate.sampling import QUIET_S, Sample, Sampler
@@ -318,8 +318,13 @@ class _Gathering:
             )
 
     def _look_for_duplicates(self, scratch: Scratch, spans: Sequence[Range]) -> None:
-        with closing(self.sessions.open("look for duplicates")) as connection:
-            self.findings += find_duplicates(connection, scratch, None if self.request.checks_data else spans)
+        found = look_for_duplicates(self.sessions, scratch, None if self.request.checks_data else spans, self.stop)
+        if found is None:
+            self.unknown.append(
+                "whether rows have the same values under a new unique index: the server ended the search after "
+                f"{LONGEST_SEARCH_S // 60} minutes"
+            )
+        self.findings += found or []
 
     def _add_misfits(self, error: ConversionFailed, where: str) -> None:
         self.findings.append(
