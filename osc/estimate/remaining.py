@@ -29,6 +29,7 @@ KEEP_SHARE = 0.55
 """Likewise of keeping an index up to date during the copy."""
 BESIDE = 0.4
 """How much of the shorter one is added where verification and the build of the indexes slow each other."""
+BUILD_BEGINS_S = 1.0
 OVERRUN = 0.1
 """A build that takes longer than expected is said to take so much more of what it has taken."""
 
@@ -95,8 +96,9 @@ class Remaining:
         self._to_verify = 0.0
         """Rows that were left to verify when verification proper began."""
         self._verify_row_s: float | None = None
-        """What one of them was expected to take, and next all of the phase."""
-        self._verify_phase_s: float | None = None
+        """What one of them was expected to take, and next the build of the indexes beside it."""
+        self._build_s: float | None = None
+        self._has_built = False
 
     def saw(self, look: Look) -> None:
         """Take in what was seen."""
@@ -112,6 +114,7 @@ class Remaining:
             self._copy.saw(self._worked_s, look.rows_copied)
         elif look.phase == "verify":
             self._verify.saw(self._worked_s, look.rows_verified)
+            self._has_built = self._has_built or look.is_building
 
     @property
     def rows_total(self) -> int:
@@ -149,7 +152,7 @@ class Remaining:
             self._to_verify = max(0.0, look.rows_copied - look.rows_verified)
             if row_s is not None:
                 self._rows_left.saw(look.rows_copied, 1.0)
-                verify_s, self._verify_phase_s = self._after_copy(row_s, self._to_verify)
+                verify_s, self._build_s = self._after_copy(row_s, self._to_verify)
                 self._verify_row_s = verify_s / self._to_verify if self._to_verify else None
 
     def _from_copy(self) -> float | None:
@@ -157,7 +160,8 @@ class Remaining:
         if row_s is None:
             return None
         left_s = self._rows_left.left * row_s
-        return left_s + self._after_copy(row_s, self._rows_left.total * (1 - self._ahead(left_s)))[1] + self._swap_s
+        verify_s, build_s = self._after_copy(row_s, self._rows_left.total * (1 - self._ahead(left_s)))
+        return left_s + max(verify_s, build_s) + self._swap_s
 
     def _from_verify(self) -> float | None:
         assert self._last is not None
@@ -165,26 +169,35 @@ class Remaining:
         row_s = self._learned(self._verify, self._verify_row_s, self._to_verify)
         if row_s is None:
             return None if left else self._swap_s
-        left_s = left * row_s
-        if self._last.is_building:
-            # The build has no count of its own: only how long it was expected to take.
-            spent_s = self._worked_s - self._phase_began_s
-            expected_s = self._verify_phase_s if self._verify_phase_s is not None else 0.0
-            left_s = max(left_s, expected_s - spent_s, OVERRUN * spent_s)
-        return left_s + self._swap_s
+        if not self._still_builds:
+            return left * row_s + self._swap_s
+        # The build has no count of its own: only how long it was expected to take.
+        spent_s = self._worked_s - self._phase_began_s
+        build_s = max((self._build_s or 0.0) - spent_s, OVERRUN * spent_s)
+        # Verification is slow beside it, and behind it as fast as it was expected to be.
+        behind_s = max(0.0, left - build_s / row_s) * min(row_s, self._verify_row_s or row_s) if row_s else 0.0
+        return build_s + behind_s + self._swap_s
+
+    @property
+    def _still_builds(self) -> bool:
+        """Whether indexes are being built, or are about to be."""
+        assert self._last is not None
+        is_about_to = not self._has_built and self._worked_s - self._phase_began_s < BUILD_BEGINS_S
+        return self._last.is_building or (self._deferred > 0 and is_about_to)
 
     def _after_copy(self, copy_row_s: float, to_verify: float) -> tuple[float, float]:
-        """Seconds for verifying so many rows, and for the whole phase with the build of the indexes beside it."""
+        """Seconds for verifying so many rows by itself, and for the build of the indexes beside that; 0 without one."""
         copy_s = copy_row_s * self._rows_left.total
         by_plan = self._planned.share_of_copy("verify") if self._planned else None
         verify_s = VERIFY_SHARE * self._bare_share * copy_row_s * to_verify if by_plan is None else by_plan * copy_s
         if not self._deferred:
-            return verify_s, verify_s
+            return verify_s, 0.0
+        # A plan's phase is what the build takes beyond verification.
         with_build = self._planned.share_of_copy("verify", "indexes") if self._planned else None
         if with_build is not None:
             return verify_s, with_build * copy_s
         build_s = BUILD_SHARE * self._deferred * self._bare_share * copy_s
-        return verify_s, max(verify_s, build_s) + BESIDE * min(verify_s, build_s)
+        return verify_s, build_s + BESIDE * min(verify_s, build_s)
 
     # --- what is learned ------------------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 The server's figure comes from a few pages, and may be tens of percent off, or years old. How many keys a row has taken so far
 tells how many rows there are in the keys that are left, and gets better with every row; but keys are not dense everywhere.
-So the median of many pieces is taken, which a gap does not move, and it counts as long as it says about what the server says.
-Where the two contradict each other, the server is believed, until the copy has come near the end of the keys or has found
-more rows than there should be.
+So the median of many pieces is taken, which a gap does not move. Where it says about what the server says, the mean of the two
+is taken; where it says something else, as far off as the server's figure often is, it counts alone. Where the two contradict
+each other altogether, the server is believed, until the copy has come near the end of the keys or has found more rows than
+there should be.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from itertools import pairwise
 
 PIECES = 100
 """A piece is that part of the rows that were expected."""
-ENOUGH_PIECES = 4
-AGREES = 0.3
-"""Of all rows: by so much the server's estimate is often wrong."""
-CONTRADICTS = 0.6
+ENOUGH_PIECES = 8
+COUNTED = 3 / 4
+"""Of the pieces, the last ones."""
+ALIKE, APART = 0.05, 0.15
+"""Of all rows: up to the first, either may be the better figure; from the second on it is the key's."""
+AGREES, CONTRADICTS = 0.3, 0.6
+"""By the first the server's estimate is often wrong; from the second on it is the key that misleads."""
 
 
 class RowsLeft:
@@ -55,19 +59,25 @@ class RowsLeft:
         if by_key is None or self._share is None:
             return by_server
         apart = abs(by_key - by_server) / max(self._estimated, self._rows)
-        agreement = min(1.0, max(0.0, (CONTRADICTS - apart) / (CONTRADICTS - AGREES)))
+        own_say = 0.5 + 0.5 * _part(apart, ALIKE, APART)
+        agreement = own_say * (1 - _part(apart, AGREES, CONTRADICTS))
         is_refuted = min(1.0, self._rows / self._estimated) ** 8
         weight = max(agreement, self._share**3, is_refuted)
         return weight * by_key + (1 - weight) * by_server
 
     def _by_key(self) -> float | None:
-        """By the keys that a row took in the latter half of the copy; None where that cannot be told."""
+        """By the keys that a row took so far; None where that cannot be told."""
         if self._share is not None and self._share >= 1.0:
             return 0.0
         if self._share is None or len(self._seen) <= ENOUGH_PIECES:
             return None
-        latter = self._seen[len(self._seen) // 2 - 1 :]
+        latter = self._seen[round(len(self._seen) * (1 - COUNTED)) :]
         share_a_row = statistics.median(
             (share - before) / (rows - rows_before) for (rows_before, before), (rows, share) in pairwise(latter)
         )
         return (1.0 - self._share) / share_a_row if share_a_row > 0 else None
+
+
+def _part(value: float, start: float, end: float) -> float:
+    """How far the value has come from the one to the other, 0 to 1."""
+    return min(1.0, max(0.0, (value - start) / (end - start)))

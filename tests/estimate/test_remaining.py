@@ -117,6 +117,15 @@ def test_a_build_that_takes_longer_than_verification_is_not_said_to_be_over() ->
     assert min(one.eta_s or 0.0 for one in building) > SWAP_S
 
 
+def test_a_build_that_is_about_to_begin_is_counted() -> None:
+    remaining = Remaining(ROWS, deferred_indexes=1)
+    for second in range(0, 601, 10):
+        remaining.saw(Look(second, "copy", second * ROWS_S, key_share=second / 600))
+    before = remaining.eta_s
+    remaining.saw(Look(600.1, "verify", ROWS))
+    assert remaining.eta_s == pytest.approx(before, rel=0.01)
+
+
 @pytest.mark.parametrize("off", [0.8, 1.2])
 def test_rows_that_the_server_takes_for_a_fifth_fewer_or_more_are_found_by_the_key(off: float) -> None:
     said = play(ROWS, steady(ROWS_S), estimated=round(off * ROWS), verify_s=VERIFY_S)

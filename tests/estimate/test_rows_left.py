@@ -39,6 +39,10 @@ def test_dense_keys_set_right_what_the_server_does_not_know(estimated: int, unti
     assert left(estimated, dense, until) == pytest.approx(1.0, rel=0.02)
 
 
+def test_where_both_say_about_the_same_neither_is_preferred() -> None:
+    assert left(round(1.04 * ROWS), dense, 0.3) == pytest.approx((0.74 + 0.70) / 2 / 0.7, rel=0.01)
+
+
 @pytest.mark.parametrize("until", [0.1, 0.45, 0.55, 0.9])
 def test_a_gap_in_the_keys_is_no_lack_of_rows(until: float) -> None:
     assert left(ROWS, with_a_gap, until) == pytest.approx(1.0, rel=0.1)
