@@ -13,6 +13,7 @@ import pymysql
 
 from osc.control.stop import StopRequest
 from osc.copy.indexes import IndexBuilder
+from osc.copy.position import KeySpan
 from osc.copy.sizing import CHUNK_BYTES, FIRST_ROWS, FIRST_WIDE_ROWS, MAX_ROWS, ChunkSizer
 from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
@@ -165,6 +166,7 @@ class Engine:
             stop,
             options.default_retries,
         )
+        self._key_span = KeySpan(pair.projection)
         self.verifier: Verifier | None = None
         self._ahead: Ahead | None = None
         self._reverification: Reverification | None = None
@@ -223,6 +225,7 @@ class Engine:
         self.verifier = self._first_verifier()
         if self._stage == "copy":
             self.copy.start()
+            self._checkpoints.run(self._key_span.look)
             if self._may_verify_ahead:
                 self._ahead = Ahead(self.verifier, lambda: self.watermarks.low, lambda: self.throttle.has_time_to_spare)
                 self._ahead.start()
@@ -341,6 +344,8 @@ class Engine:
         self._stop.check()
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
+            if self._stage == "copy":
+                self._checkpoints.run(self._key_span.look)
 
     def raise_what_the_tail_knows(self) -> None:
         """Raise what the tail dies of within a moment, if it does."""
@@ -400,11 +405,13 @@ class Engine:
         governor = self.throttle.governor
         return Gauges(
             rows_copied=self.rows_copied,
+            key_share=self._key_span.share_below(self.watermarks.low),
             keys_reconciled=self.applier.keys,
             rows_verified=self.rows_verified,
             rows_changed_by_conversion=self.verifier.changed_rows
             if self.verifier is not None and self._options.allow_lossy
             else None,
+            is_building=self.indexes.thread.is_started and self.indexes.thread.is_alive,
             pending_keys=len(self.pending),
             chunk_rows=self.sizer.rows,
             chunk_s=self.sizer.last_s,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import pymysql
@@ -41,6 +41,7 @@ from osc.errors import (
     TakenOver,
     Unexpected,
 )
+from osc.estimate.remaining import Planned
 from osc.mysql.advisory import AdvisoryLock
 from osc.mysql.session import ConnectionSettings, Sessions, error_code, error_text, is_lost
 from osc.mysql.sql import qualified
@@ -74,9 +75,10 @@ def migrate(
     reporter: Reporter,
     confirm: Confirm | None,
     stop: StopRequest,
+    planned: Planned | None = None,
 ) -> Result:
-    """Carry the migration out; returns how it ended, whatever happened."""
-    migration = Migration(sessions, options, reporter, stop)
+    """Carry the migration out; returns how it ended, whatever happened. `planned`: by the plan that is followed."""
+    migration = Migration(sessions, options, reporter, stop, planned)
     error: BaseException | None = None
     try:
         migration.run(Sessions(binlog) if binlog is not None else sessions, confirm)
@@ -94,6 +96,7 @@ class Migration:
     options: MigrationOptions
     reporter: Reporter
     stop: StopRequest
+    planned: Planned | None
     meter: Meter = field(init=False)
     looked: Look | None = None
     engine: Engine | None = None
@@ -107,7 +110,7 @@ class Migration:
     """Where the server has made the change itself."""
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.reporter)
+        self.meter = Meter(self.reporter, self.planned)
 
     def run(self, binlog: Sessions, confirm: Confirm | None) -> None:
         """All phases. Raises what ends the migration early, after cleaning up what is of no further use."""
@@ -115,7 +118,7 @@ class Migration:
             self._phase("preflight")
             old_timestamp = datetime.now() if self.options.timestamp_old_table else None
             self.looked = look(self.sessions, binlog, self.options, old_timestamp, self.reporter)
-            if not self.looked.was_swapped and confirm is not None and not confirm(self.looked.about_to_do):
+            if not self.looked.was_swapped and not self._is_confirmed(confirm, self.looked.about_to_do):
                 raise Aborted("not confirmed; nothing was touched")
             lock = AdvisoryLock(self.sessions, self.looked.names.database, self.looked.names.table, self.stop)
             lock.take()
@@ -163,7 +166,7 @@ class Migration:
             self.reporter.warning,
         )
         self.engine = engine
-        self.meter.attach(engine, self.looked.source.estimated_rows)
+        self.meter.attach(engine, self.looked.source, len(prepared.beginning.deferred.definitions))
 
         def check() -> None:
             self._check_panic_file()
@@ -202,6 +205,10 @@ class Migration:
             if self.swapped is not None:
                 self._finish()
 
+    def _is_confirmed(self, confirm: Confirm | None, about_to_do: Sequence[str]) -> bool:
+        with self.meter.waiting():
+            return confirm is None or confirm(about_to_do)
+
     # --- what the server does itself ------------------------------------------------------------------------------
 
     def _alter_natively(self, looked: Look, check_lock: Callable[[], None], confirm: Confirm | None) -> bool:
@@ -219,7 +226,7 @@ class Migration:
             for finding in looked.copy_findings:
                 if finding.level == "warning":
                     self.reporter.warning(f"{finding.title}. {finding.detail}")
-            if confirm is not None and not confirm(looked.about_to_copy):
+            if not self._is_confirmed(confirm, looked.about_to_copy):
                 raise Aborted("not confirmed; nothing was changed")
         return self.altered is not None
 
@@ -374,6 +381,7 @@ class Migration:
             ghost=self.looked.names.ghost,
             resumed=prepared.beginning.is_resumed,
             deferred_indexes=list(prepared.beginning.deferred.names),
+            planned=None if self.meter.planned is None else asdict(self.meter.planned),
         )
 
     def _server_now(self) -> str:

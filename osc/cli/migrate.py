@@ -30,6 +30,7 @@ from osc.cli.migrate_options import (
 from osc.cli.terminal import ask, bug_text, is_debug, is_terminal
 from osc.control.stop import StopRequest, stop_on_signals
 from osc.errors import EXIT_CODES, OscError, UsageError
+from osc.estimate.remaining import Planned
 from osc.mysql.options import Given
 from osc.mysql.session import ConnectionSettings, Sessions
 from osc.options import (
@@ -139,7 +140,8 @@ def _run(
             check_plan(sessions, plan, options)
             options = replace(options, planned_strategy=plan.strategy)
         confirm = None if yes or not is_terminal() else _confirm(reporting, stop)
-        result = _migrate(sessions, binlog, options, reporter, confirm, stop)
+        planned = None if plan is None else plan.estimates.get(options.impact)
+        result = _migrate(sessions, binlog, options, reporter, confirm, stop, planned)
     except OscError as error:
         # Nothing has been started: the engine itself tells everything in its result.
         result = Result(error.outcome, EXIT_CODES[error.outcome], error=error.message)
@@ -160,10 +162,11 @@ def _migrate(
     reporter: Reporter,
     confirm: Confirm | None,
     stop: StopRequest,
+    planned: Planned | None,
 ) -> Result:
     from osc.migration import migrate as engine
 
-    return engine(sessions, binlog, options, reporter, confirm, stop)
+    return engine(sessions, binlog, options, reporter, confirm, stop, planned)
 
 
 def _reporting(output: OutputKind, events_file: Path | None) -> _Reporting:

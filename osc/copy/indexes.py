@@ -17,7 +17,8 @@ import time
 import pymysql
 
 from osc.control.stop import StopRequest
-from osc.errors import OscError, Stalled
+from osc.errors import Stalled
+from osc.mysql.ending import kill, kill_query
 from osc.mysql.session import Conn, Sessions, connection_id, error_code, error_text
 from osc.mysql.steady import SteadySession
 from osc.mysql.transactions import ask_for_sessions
@@ -28,7 +29,6 @@ from osc.threads import OwnedThread
 log = logging.getLogger(__name__)
 
 ONLINE_LOG_TOO_BIG = 1799
-NO_SUCH_THREAD = 1094
 ENDING_TIMEOUT_S = 60.0
 
 
@@ -107,14 +107,7 @@ class IndexBuilder:
         if not self.thread.is_started:
             return
         if self.thread.is_alive and self._building_id is not None:
-            try:
-                connection = self._sessions.open("end the build of the indexes")
-                try:
-                    _kill(connection, "kill query", self._building_id)
-                finally:
-                    connection.close()
-            except (OscError, pymysql.err.MySQLError, OSError) as error:
-                log.warning("the build of the indexes could not be ended: %s", error_text(error))
+            kill_query(self._sessions, self._building_id, "the build of the indexes")
         self.thread.join(ENDING_TIMEOUT_S)
 
 
@@ -124,7 +117,7 @@ def end_builds(connection: Conn, database: str, ghost: str) -> None:
     deadline = time.monotonic() + ENDING_TIMEOUT_S
     while found := _builds(connection, database, ghost):
         for session in found:
-            _kill(connection, "kill", session)
+            kill(connection, "kill", session)
         if time.monotonic() > deadline:
             raise Stalled(
                 f"connection {found[0]}, of an earlier run, still builds indexes of {ghost}, {ENDING_TIMEOUT_S:.0f} s after it "
@@ -142,12 +135,3 @@ def _builds(connection: Conn, database: str, ghost: str) -> list[int]:
     )
     prefix = build_prefix(database, ghost)
     return [int(str(session)) for session, statement in rows or () if str(statement).startswith(prefix)]
-
-
-def _kill(connection: Conn, verb: str, session: int) -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"{verb} {session}")
-    except pymysql.err.MySQLError as error:
-        if error_code(error) != NO_SUCH_THREAD:  # it has ended by itself
-            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import pymysql
 
@@ -12,7 +13,8 @@ from osc.copy.ranges import RangeDispatcher, one_key
 from osc.copy.sizing import ChunkSizer
 from osc.errors import ConversionFailed
 from osc.estimate.scratch import Scratch
-from osc.mysql.session import Conn, error_code
+from osc.mysql.ending import TIMED_OUT, ended_on_request, time_limit
+from osc.mysql.session import Conn, Sessions, error_code
 from osc.mysql.sql import quote
 from osc.plan.findings import Finding, blocking
 from osc.reconcile.watermarks import Watermarks
@@ -24,6 +26,8 @@ from osc.verify.digest import holds_every_value
 
 CHECK_TARGET_S = 0.1
 EXAMPLES = 3
+LONGEST_SEARCH_S = 3_600
+"""For duplicates: the snapshot that the search keeps open costs everybody, and its client may be gone."""
 
 
 def may_refuse(scratch: Scratch) -> bool:
@@ -82,11 +86,29 @@ def find_misfits(
         return error
 
 
-def find_duplicates(connection: Conn, scratch: Scratch, spans: Sequence[Range] | None) -> list[Finding]:
+def look_for_duplicates(
+    sessions: Sessions, scratch: Scratch, spans: Sequence[Range] | None, stop: StopRequest
+) -> list[Finding] | None:
     """A finding for each new unique index under which rows meet: of these ranges, or of the whole table (None).
 
-    Over the whole table the server sorts or hashes all values of the index; it locks nothing.
+    None where the server ended the search because it took too long. When asked to stop, the search is ended on the server, and
+    Interrupted raised.
     """
+    limit = time_limit(sessions.server, LONGEST_SEARCH_S)
+    with (
+        closing(sessions.open("look for duplicates", limit)) as connection,
+        ended_on_request(stop, sessions, connection, "the search for duplicates"),
+    ):
+        try:
+            return _find_duplicates(connection, scratch, spans)
+        except pymysql.err.MySQLError as error:
+            if error_code(error) not in TIMED_OUT:
+                raise
+            return None
+
+
+def _find_duplicates(connection: Conn, scratch: Scratch, spans: Sequence[Range] | None) -> list[Finding]:
+    """Over the whole table the server sorts or hashes all values of the index; it locks nothing."""
     pair = scratch.pair
     found = []
     for index in pair.stricter:

@@ -73,6 +73,7 @@ def alter_natively(
                     looked.alter,
                     options.allow_inplace,
                     not_by=turned_down,
+                    note=reporter.warning,
                 )
         else:
             meter.waiting_for(None)

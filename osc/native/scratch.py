@@ -9,7 +9,7 @@ them would lock the parent tables. Whatever differs, the statement for the real 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -50,15 +50,16 @@ class Scratch:
 
 
 @contextmanager
-def scratch_copy(connection: Conn, server: Server, source: Table) -> Iterator[Scratch]:
-    """An empty copy of the table, dropped at the end; what a killed run left under its name is dropped first.
+def scratch_copy(connection: Conn, server: Server, source: Table, note: Callable[[str], None]) -> Iterator[Scratch]:
+    """An empty copy of the table, dropped at the end. What a killed run left under its name is dropped first, and `note` told.
 
     Raises Refused when the name is taken or a lock keeps tables from being made, and pymysql's errors.
     """
     name = scratch_name(source.name)
     names = replace(names_for(source.database, source.name), ghost=name)
     with alone_with_scratch(connection, source.database, source.name), _bounded(connection, source):
-        drop_left_scratch(connection, source)
+        if drop_left_scratch(connection, source):
+            note(f"an earlier run had left {qualified(source.database, name)}; it is dropped")
         # Outside of the try: what stands there although it was not made here is not dropped.
         create_like(connection, names)
         try:
@@ -74,12 +75,12 @@ def scratch_copy(connection: Conn, server: Server, source: Table) -> Iterator[Sc
                 drop_tables(connection, source.database, [name], lambda _: None)
 
 
-def drop_left_scratch(connection: Conn, source: Table) -> None:
-    """Drop the empty copy that a killed run left. Raises Refused when the name is somebody else's."""
+def drop_left_scratch(connection: Conn, source: Table) -> bool:
+    """Drop the empty copy that a killed run left; whether there was one. Raises Refused when the name is somebody else's."""
     name = scratch_name(source.name)
     left = read_table(connection, source.database, name)
     if left is None:
-        return
+        return False
     if not is_scratch(connection, left, source):
         taken = qualified(source.database, name)
         raise Refused(
@@ -89,6 +90,7 @@ def drop_left_scratch(connection: Conn, source: Table) -> None:
         )
     with connection.cursor() as cursor:
         cursor.execute(f"drop table {qualified(source.database, name)}")
+    return True
 
 
 def is_scratch(connection: Conn, left: Table, source: Table) -> bool:

@@ -6,7 +6,7 @@ with the algorithm named, so that it refuses what it cannot do that way.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -86,6 +86,7 @@ def choose(
     allow_inplace: bool = False,
     wanted: WantedStrategy = "auto",
     not_by: Collection[str] = (),
+    note: Callable[[str], None] = lambda _: None,
 ) -> Strategy:
     """The best way for that table as it is now; makes an empty scratch table and drops it.
 
@@ -93,10 +94,10 @@ def choose(
     definitions) the answer is the copy, and why. A syntax error or a change that the server refuses in any way is left to
     the copy's own preparation to tell. Raises Refused when the scratch table cannot be made at the moment, ServerLost's kin
     for a broken connection. With `wanted`, only that way is asked for; what it does not allow becomes `copy`. `not_by`:
-    algorithms (`Strategy.algorithm`) that the real table has turned down.
+    algorithms (`Strategy.algorithm`) that the real table has turned down. `note` is told what an earlier run had left.
     """
     try:
-        with scratch_copy(connection, server, table) as scratch:
+        with scratch_copy(connection, server, table, note) as scratch:
             return _Question(connection, server, table, alter, scratch).answer(allow_inplace, wanted, not_by)
     except pymysql.err.MySQLError as error:
         if is_lost(error):

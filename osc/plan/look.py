@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,7 +78,7 @@ def look(
         )
         resumes = options.resume != "never" and any(finding.code == "earlier-run" for finding in findings)
         goes_on = resumes or options.resume == "require"
-        strategy = choose_strategy(connection, sessions, options, source, alter, findings, goes_on)
+        strategy = choose_strategy(connection, sessions, options, source, alter, findings, goes_on, reporter.warning)
     finally:
         connection.close()
         if binlog_connection is not None:
@@ -109,8 +110,11 @@ def choose_strategy(
     alter: AlterStatement,
     findings: list[Finding],
     goes_on: bool,
+    note: Callable[[str], None],
 ) -> Strategy:
     """How to go about it; a change that nothing can make as things are is left to the copy to refuse.
+
+    `note` is told what an earlier run had left.
 
     Raises NativeRefused when another way than the copy was asked for and is not possible.
     """
@@ -120,7 +124,7 @@ def choose_strategy(
         return Strategy("copy", "an earlier run's copy is gone on with")
     if source is None or any(finding.is_blocking for finding in for_native(findings)):
         return Strategy("copy", "preflight found a reason not to start")
-    strategy = choose(connection, sessions.server, source, alter, options.allow_inplace, options.strategy)
+    strategy = choose(connection, sessions.server, source, alter, options.allow_inplace, options.strategy, note=note)
     if options.strategy != "auto" and not strategy.is_native:
         reasons = "".join(f"\n  {algorithm}: {reason}" for algorithm, reason in strategy.refused) or f" {strategy.why}"
         raise NativeRefused(

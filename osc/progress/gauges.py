@@ -12,10 +12,14 @@ class Gauges:
     """What the engine has done, and how it works right now."""
 
     rows_copied: int
+    key_share: float | None
+    """What share of the migration key's values the copy has passed, 0 to 1; None where that cannot be told."""
     keys_reconciled: int
     rows_verified: int
     rows_changed_by_conversion: int | None
     """None where no loss is allowed."""
+    is_building: bool
+    """Whether deferred indexes are being built."""
     pending_keys: int
     chunk_rows: int
     chunk_s: float

@@ -20,6 +20,7 @@ from osc.progress.text import (
     details,
     duration,
     event_lines,
+    left,
     obstacles,
     percent,
     printable,
@@ -93,7 +94,8 @@ class LiveReporter:
         name = f"{self._database}.{self._table}" if self._table else ""
         body: list[RenderableType] = [self._phases(status), Text("")]
         if status.phase not in ("preflight", "prepare"):
-            body += [self._bar(status), _pair(rows(status), speed(status)), Text("")]
+            done = ", ".join(part for part in (rows(status), speed(status)) if part)
+            body += [self._bar(status), _pair(done, left(status)), Text("")]
         facts = details(status)
         if facts:
             body += [Text(line, style="dim") for line in packed(facts, self._dot, self._width - 6)]
@@ -204,11 +206,11 @@ def packed(facts: Sequence[str], separator: str, width: int) -> list[str]:
     return lines
 
 
-def _pair(left: str, right: str) -> RenderableType:
-    grid = Table.grid(expand=True)
+def _pair(first: str, second: str) -> RenderableType:
+    grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column()
     grid.add_column(justify="right")
-    grid.add_row(Text(left), Text(right))
+    grid.add_row(Text(first), Text(second, style="bold"))
     return grid
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from osc.errors import Outcome
-from osc.progress.eta import RateMeter
+from osc.estimate.remaining import Look, Planned, Remaining
+from osc.progress.course import Course
 from osc.progress.gauges import Gauges
-from osc.progress.report import AlterAttempt, CutOverAttempt, Phase, Reporter, Result, Status
+from osc.progress.rate import RateMeter
+from osc.progress.report import AlterAttempt, CutOverAttempt, Phase, PlannedTime, Reporter, Result, Status
+from osc.table.facts import Table
 
 STATUS_EVERY_S = 0.25
 
@@ -23,24 +29,47 @@ class Measured(Protocol):
 class Meter:
     """Used by the migration's own thread."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, planned: Planned | None = None) -> None:
+        """`planned`: by the plan that is followed."""
         self._reporter = reporter
+        self._planned = planned
         self._began = time.monotonic()
         self._phase: Phase | None = None
         self._phase_began = self._began
         self._spent_s: dict[Phase, float] = {}
         self._engine: Measured | None = None
-        self._estimated_rows = 0
+        self._remaining: Remaining | None = None
+        self._course = Course()
+        self._waited_s = 0.0
+        self._held_since: float | None = None
         self._rate = RateMeter()
         self._told_at = 0.0
         self._waiting_for: str | None = None
         self._throttled_by: str | None = None
         self._verified_at: float | None = None
 
-    def attach(self, engine: Measured, estimated_rows: int) -> None:
-        """From now on there is an engine to measure."""
+    def attach(self, engine: Measured, source: Table, deferred_indexes: int) -> None:
+        """From now on there is an engine to measure, of a migration that builds so many indexes after the copy."""
+        kept = max(0, len(source.indexes) - 1 - deferred_indexes)
         self._engine = engine
-        self._estimated_rows = estimated_rows
+        self._remaining = Remaining(source.estimated_rows, self._planned, deferred_indexes, kept)
+
+    @property
+    def planned(self) -> PlannedTime | None:
+        """By the plan that is followed; None without one."""
+        if self._planned is None:
+            return None
+        total = self._planned.total
+        return PlannedTime(total.p10_s, total.p50_s, total.p90_s)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside, nothing is done but to wait for somebody's answer."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited_s += time.monotonic() - began
 
     def phase(self, phase: Phase) -> None:
         """The migration has come to that phase."""
@@ -89,24 +118,30 @@ class Meter:
             return
         self._told_at = now
         status = self._status(self._phase, now)
+        self._note_waiting(status.is_held, now)
         self._reporter.status(status)
         self._tell_of_throttling(status.throttled_by)
+        point = self._course.saw(status.elapsed_s, self._waited_s, status.eta_s)
+        if point is not None and len(self._course.points) == 1:
+            self._reporter.event(
+                "estimate", done=point.done, elapsed_s=point.elapsed_s, eta_s=point.eta_s, total_s=point.total_s
+            )
+
+    def _note_waiting(self, is_held: bool, now: float) -> None:
+        if self._held_since is not None:
+            self._waited_s += now - self._held_since
+        self._held_since = now if is_held else None
 
     def _status(self, phase: Phase, now: float) -> Status:
-        if self._engine is None:
+        if self._engine is None or self._remaining is None:
             return Status(phase=phase, elapsed_s=now - self._began, waiting_for=self._waiting_for)
         engine = self._engine.gauges()
-        # The server's guess of the rows is often too low: never say that more than all was done.
-        total = max(self._estimated_rows, engine.rows_copied)
-        done = engine.rows_verified if phase == "verify" else engine.rows_copied
-        self._rate.update(done)
-        return Status(
+        self._rate.update(engine.rows_verified if phase == "verify" else engine.rows_copied)
+        status = Status(
             phase=phase,
             elapsed_s=now - self._began,
             rows_copied=engine.rows_copied,
-            rows_estimated=total,
             rate_rows_s=self._rate.rate,
-            eta_s=self._rate.eta_s(total) if phase in ("copy", "verify") else None,
             workers=engine.pace.workers,
             chunk_rows=engine.chunk_rows,
             chunk_ms=engine.chunk_s * 1_000,
@@ -114,7 +149,6 @@ class Meter:
             keys_reconciled=engine.keys_reconciled,
             tail_lag_s=engine.tail_lag_s,
             rows_verified=engine.rows_verified,
-            verify_total=max(total, engine.rows_verified),
             throttled_by=engine.throttled_by,
             pace=engine.pace.level if engine.pace.reason else None,
             pace_reason=engine.pace.reason,
@@ -122,6 +156,24 @@ class Meter:
             baseline_ms=None if engine.baseline_s is None or engine.commit_s is None else engine.baseline_s * 1_000,
             waiting_for=self._waiting_for,
             proof_age_s=None if self._verified_at is None else now - self._verified_at,
+        )
+        remaining = self._remaining
+        remaining.saw(
+            Look(
+                at_s=now,
+                phase=phase,
+                rows_copied=engine.rows_copied,
+                rows_verified=engine.rows_verified,
+                key_share=engine.key_share,
+                is_held=status.is_held,
+                is_building=engine.is_building,
+            )
+        )
+        return replace(
+            status,
+            rows_estimated=remaining.rows_total,
+            verify_total=max(remaining.rows_total, engine.rows_verified),
+            eta_s=remaining.eta_s,
         )
 
     def _tell_of_throttling(self, reason: str | None) -> None:
@@ -148,6 +200,7 @@ class Meter:
         if self._phase is not None:
             self._spent_s[self._phase] = self._spent_s.get(self._phase, 0.0) + now - self._phase_began
             self._phase_began = now
+        self._note_waiting(False, now)
         engine = self._engine.gauges() if self._engine else None
         return Result(
             outcome=outcome,
@@ -159,6 +212,9 @@ class Meter:
             rows_verified=engine.rows_verified if engine else 0,
             rows_changed_by_conversion=engine.rows_changed_by_conversion if engine else None,
             duration_s=round(now - self._began, 3),
+            waited_s=round(self._waited_s, 3),
+            planned=self.planned,
+            eta_course=tuple(self._course.points),
             copy_s=round(self._spent_s.get("copy", 0.0), 3),
             verify_s=round(self._spent_s.get("verify", 0.0), 3),
             cut_over_stall_ms=None if stall_ms is None else round(stall_ms, 1),

@@ -33,11 +33,14 @@ class Status:
     elapsed_s: float
     rows_copied: int = 0
     rows_estimated: int | None = None
-    """What the server guesses for the whole table; None before it was asked."""
+    """Of the whole table: the server's figure, set right by what the copy finds; None before it was asked."""
     rate_rows_s: float = 0.0
     """Of the phase at hand: rows copied a second, or verified."""
     eta_s: float | None = None
-    """To the end of the phase at hand; None while nothing sensible can be said."""
+    """Seconds of work until the whole migration is done, the swap included; None while nothing sensible can be said.
+
+    Where something holds it back, from the moment on at which it may go on.
+    """
     workers: int = 0
     chunk_rows: int = 0
     chunk_ms: float = 0.0
@@ -60,9 +63,14 @@ class Status:
     baseline_ms: float | None = None
     """What it cost without the migration; None where nobody else was active."""
     waiting_for: str | None = None
-    """What the phase waits for: a blocking transaction, the postpone flag file."""
+    """What the phase waits for: a blocking transaction, the postpone flag file, the build of the indexes."""
     proof_age_s: float | None = None
     """Seconds since the last complete verification; None before the first."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it may not go on: by a signal, by others, by the operator. The build of indexes is work of its own."""
+        return self.throttled_by is not None or (self.waiting_for is not None and self.phase != "verify")
 
 
 AttemptOutcome = Literal["swapped", "failed"]
@@ -92,6 +100,27 @@ class AlterAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class EtaPoint:
+    """What the ETA was at one moment."""
+
+    done: float
+    """By that ETA: the share of the work that was done, 0 to 1."""
+    elapsed_s: float
+    eta_s: float
+    total_s: float
+    """All of the work, the time in which it had to wait left out: what was done by then, and the ETA."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTime:
+    """How long a plan says that it takes: in one of ten cases less than the first, in one of ten more than the last."""
+
+    p10_s: float
+    p50_s: float
+    p90_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How a migration ended."""
 
@@ -106,6 +135,12 @@ class Result:
     rows_changed_by_conversion: int | None = None
     """Rows that could not be converted back to what they were; None where no loss is allowed."""
     duration_s: float = 0.0
+    waited_s: float = 0.0
+    """How much of it was no work: held back by a signal, waiting for others or for an answer."""
+    planned: PlannedTime | None = None
+    """By the plan that was followed; None without one."""
+    eta_course: tuple[EtaPoint, ...] = ()
+    """What the ETA was at each tenth of the way, so that it can be held against the duration less what was waited."""
     copy_s: float = 0.0
     verify_s: float = 0.0
     cut_over_stall_ms: float | None = None

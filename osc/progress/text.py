@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from humanize import intcomma
 
@@ -10,6 +11,10 @@ from osc.progress.report import JsonValue, Result, Status
 
 QUIET_EVENTS = frozenset({"phase", "checkpoint", "status", "finished"})
 """Events that the human renderers do not turn into a line: shown otherwise, or only of use to a program."""
+
+WORTH_TELLING_S = 0.5
+TOLD_AT = (0.1, 0.5, 0.9)
+"""The parts of the way whose estimates the summary tells; the JSON has all of them."""
 
 _SUMMARIES = {
     "swapped": "swapped: {table} has its new schema",
@@ -82,16 +87,31 @@ def rows(status: Status) -> str:
 
 
 def speed(status: Status) -> str:
-    """`24,310 rows/s, about 5 s left`; empty where nothing is being counted."""
+    """`24,310 rows/s`; empty where nothing is being counted."""
     if status.phase not in ("copy", "verify") or not status.rate_rows_s:
         return ""
-    return ", ".join([f"{number(status.rate_rows_s)} rows/s", *_left(status)])
+    return f"{number(status.rate_rows_s)} rows/s"
 
 
-def _left(status: Status) -> list[str]:
-    if status.eta_s is None:
-        return []
-    return ["less than a second left" if status.eta_s < 1 else f"about {duration(status.eta_s)} left"]
+def left(status: Status) -> str:
+    """`about 12 m left`, until everything is done; empty while nothing sensible can be said."""
+    if status.eta_s is None or status.phase == "done":
+        return ""
+    if status.phase in ("ready", "cut-over"):
+        return "only the swap is left"
+    text = "less than a second left" if status.eta_s < 1 else f"about {about(status.eta_s)} left"
+    return f"{text} once it may go on" if status.is_held else text
+
+
+def about(seconds: float) -> str:
+    """`7 s`, `45 s`, `3 m 20 s`, `12 m`, `2 h 05 m`: as exact as a forecast can be, so that it does not flicker."""
+    for below_s, step_s in ((20, 1), (60, 5), (600, 10), (3600, 60)):
+        rounded_s = round(seconds / step_s) * step_s
+        if rounded_s < below_s:
+            break
+    else:
+        rounded_s = round(seconds / 300) * 300
+    return f"{rounded_s} s" if rounded_s < 60 else duration(rounded_s).removesuffix(" 00 s").removesuffix(" 00 m")
 
 
 def details(status: Status) -> list[str]:
@@ -127,7 +147,7 @@ def status_line(status: Status) -> str:
     """All of it in one line."""
     share = percent(status)
     done = "" if share is None or status.phase not in ("copy", "verify") else f"{share:.0f}%"
-    parts = [part for part in (done, rows(status), speed(status)) if part]
+    parts = [part for part in (done, rows(status), speed(status), left(status)) if part]
     return f"[{duration(status.elapsed_s)}] {status.phase}: " + "; ".join(
         [", ".join(parts) or "under way", *details(status), *obstacles(status)]
     )
@@ -148,6 +168,13 @@ def event_lines(name: str, fields: Mapping[str, JsonValue]) -> list[str]:
             lines += [f"the server does it itself: {fields['statement']}"] if fields.get("statement") else []
             lines += ["there will be no old table"] if fields.get("statement") else []
             lines += [f"indexes built after the copy: {_listed(deferred)}"] if deferred else []
+            planned = fields.get("planned")
+            lines += [f"planned to take {_spread(planned)}"] if isinstance(planned, Mapping) else []
+        case "estimate":
+            whole, share = fields.get("total_s"), fields.get("done")
+            assert isinstance(whole, int | float)
+            assert isinstance(share, int | float)
+            lines = [f"estimated at {share:.0%}: {duration(whole)} in all"]
         case "preflight":
             findings = fields.get("findings")
             listed = findings if isinstance(findings, Sequence) and not isinstance(findings, str) else []
@@ -192,7 +219,9 @@ def summary_lines(result: Result, database: str | None, table: str | None) -> li
     if result.duration_s and result.outcome != "refused":
         parts = (("copy", result.copy_s), ("verify", result.verify_s))
         phases = [f"{label} {duration(value)}" for label, value in parts if value]
-        lines.append(("time", duration(result.duration_s) + (f" ({', '.join(phases)})" if phases else "")))
+        waited = f", {duration(result.waited_s)} of it waiting" if result.waited_s >= WORTH_TELLING_S else ""
+        lines.append(("time", duration(result.duration_s) + (f" ({', '.join(phases)})" if phases else "") + waited))
+        lines += _estimate_lines(result)
     if result.alter_ms is not None:
         lines.append(("statement", f"took {milliseconds(result.alter_ms)}; there is no old table"))
     lines += _swap_lines(result)
@@ -216,6 +245,21 @@ def next_steps(result: Result, database: str | None, table: str | None) -> list[
         target = f" --database {database} --table {table}" if database and table else ""
         steps.append(f"{'or ' if steps else ''}osc cleanup{target} --execute to remove what was left behind")
     return steps
+
+
+def _estimate_lines(result: Result) -> list[tuple[str, str]]:
+    """What was foretold, to be held against the time less what was waited."""
+    planned = [] if result.planned is None else [f"planned {_spread(asdict(result.planned))}"]
+    course = {point.done: point for point in result.eta_course}
+    shown = dict.fromkeys([*list(course)[:1], *(done for done in TOLD_AT if done in course)])
+    learned = [f"at {done:.0%} {duration(course[done].total_s)}" for done in shown]
+    return [("estimate", ", ".join([*planned, *learned]))] if planned or learned else []
+
+
+def _spread(planned: Mapping[str, JsonValue]) -> str:
+    """`1 m 20 s (1 m 05 s to 1 m 50 s)`."""
+    low, middle, high = (duration(float(str(planned[name]))) for name in ("p10_s", "p50_s", "p90_s"))
+    return f"{middle} ({low} to {high})"
 
 
 def _swap_lines(result: Result) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pymysql
 import osc
 from osc.control.stop import StopRequest
 from osc.errors import ConversionFailed, Interrupted, OscError, Refused, ServerLost
-from osc.estimate.losses import find_duplicates, may_refuse
+from osc.estimate.losses import LONGEST_SEARCH_S, look_for_duplicates, may_refuse
 from osc.estimate.measured import Measured
 from osc.estimate.model import Job, estimate
 from osc.estimate.sampling import QUIET_S, Sample, Sampler
@@ -207,6 +207,7 @@ class _Gathering:
                         alter,
                         self.findings,
                         self._resumes() or options.resume == "require",
+                        self.say,
                     )
                 )
         except Refused as error:
@@ -221,6 +222,7 @@ class _Gathering:
                 "table, and whether it can do it without a copy",
                 "nothing was measured, so there is no estimate of the time, and sizes are those of the original",
             ]
+            self._doubt_the_refusal()
             self._watch_traffic(source, names)
             return how
         how = self._choose_how(source, alter)
@@ -252,6 +254,17 @@ class _Gathering:
         except Refused as error:
             self.findings.append(blocking("alter-fails", "the ALTER cannot be carried out", error.message))
         return how
+
+    def _doubt_the_refusal(self) -> None:
+        """What blocks a copy need not block the server's own change, and nobody has asked which of them it will be."""
+        blocks = [finding.code for finding in self.findings if finding.is_blocking]
+        is_left_open = self.request.migration.strategy != "copy"
+        if blocks and is_left_open and not any(finding.is_blocking for finding in for_native(self.findings)):
+            self.unknown.append(
+                f"whether it would be refused at all: what blocks it ({', '.join(dict.fromkeys(blocks))}) is in the way of a "
+                "copy alone, and the server was not asked whether it can do without one. Plan without --no-sample to know: "
+                "for that an empty table is made and dropped"
+            )
 
     def _try(self, scratch: Scratch, alter: AlterStatement, how: How) -> None:
         source, server = scratch.pair.source, self.sessions.server
@@ -312,8 +325,13 @@ class _Gathering:
             )
 
     def _look_for_duplicates(self, scratch: Scratch, spans: Sequence[Range]) -> None:
-        with closing(self.sessions.open("look for duplicates")) as connection:
-            self.findings += find_duplicates(connection, scratch, None if self.request.checks_data else spans)
+        found = look_for_duplicates(self.sessions, scratch, None if self.request.checks_data else spans, self.stop)
+        if found is None:
+            self.unknown.append(
+                "whether rows have the same values under a new unique index: the server ended the search after "
+                f"{LONGEST_SEARCH_S // 60} minutes"
+            )
+        self.findings += found or []
 
     def _add_misfits(self, error: ConversionFailed, where: str) -> None:
         self.findings.append(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osc.errors import PlanOutdated, UsageError
+from osc.estimate.model import Spread
+from osc.estimate.remaining import Planned
 from osc.mysql.session import Sessions
 from osc.mysql.sql import qualified
 from osc.options import MigrationOptions
@@ -38,6 +40,8 @@ class PlanFile:
     settings: Mapping[str, str]
     structure: str
     was_blocked: bool
+    estimates: Mapping[str, Planned]
+    """How long it takes, by impact; empty where nothing was sampled."""
 
     @property
     def allows_lossy(self) -> bool:
@@ -69,7 +73,7 @@ def read_plan_file(path: Path) -> PlanFile:
         )
     try:
         return _plan_file(path, stored)
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise UsageError(
             f"--plan {path} is damaged ({type(error).__name__}: {error}). Make it anew with osc plan --out {path}"
         ) from error
@@ -97,7 +101,25 @@ def _plan_file(path: Path, stored: Mapping[str, object]) -> PlanFile:
         settings={str(name): str(value) for name, value in server["settings"].items()},
         structure=str(facts["structure"]),
         was_blocked=stored["exit_code"] != 0,
+        estimates=_estimates(stored["estimate"], facts),
     )
+
+
+def _estimates(stored: object, facts: Mapping[str, object]) -> Mapping[str, Planned]:
+    if stored is None:
+        return {}
+    assert isinstance(stored, dict)
+    rows = int(str(facts["rows"]))
+    return {
+        str(one["impact"]): Planned(
+            rows, _spread(one["total"]), {name: _spread(spread) for name, spread in one["phases"].items()}
+        )
+        for one in stored["impacts"]
+    }
+
+
+def _spread(stored: Mapping[str, float]) -> Spread:
+    return Spread(float(stored["p10_s"]), float(stored["p50_s"]), float(stored["p90_s"]))
 
 
 def check_plan(sessions: Sessions, plan: PlanFile, options: MigrationOptions) -> None:

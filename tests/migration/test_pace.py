@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from osc.sandbox.workload import Workload
 from tests.conftest import StartReplica, StartServer
-from tests.migration.migrating import migrate, migrating, tables_of
+from tests.migration.migrating import copying_up_to, migrate, migrating, tables_of
 from tests.migration.tables import make_table
 from tests.servers import ServerUnderTest
 
@@ -150,3 +152,26 @@ def test_no_transaction_of_the_engines_is_long_however_wide_the_rows_are(
     sizes = [end - start for start, end in pairwise(starts)]
     assert sum(sizes) > 30 * 500_000 * 3
     assert max(sizes) < 6 * 1024 * 1024
+
+
+@pytest.mark.everyday("mysql-9.7", reason="how long it takes is calculated here, from counts")
+def test_the_time_left_is_told_on_the_way_and_what_was_told_at_the_end(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 2_000)
+    with copying_up_to(server, database, ALTER, 1_501, tmp_path) as (running, let_go):
+        while running.wait_for("status", phase="copy")["eta_s"] is None:
+            pass
+        let_go()
+        run = running.end()
+    assert run.exit_code == 0, str(run)
+    finished, [first] = run.finished, run.of("estimate")
+    assert 0 < cast("float", finished["waited_s"]) < cast("float", finished["duration_s"])
+    course = cast("list[dict[str, float]]", finished["eta_course"])
+    assert course[0] == {name: first[name] for name in ("done", "elapsed_s", "eta_s", "total_s")}
+    assert [point["done"] for point in course] == sorted({point["done"] for point in course})
+    assert all(point["total_s"] >= point["eta_s"] for point in course)
+    assert all(before["elapsed_s"] < after["elapsed_s"] for before, after in pairwise(course))
+    assert course[-1]["elapsed_s"] < cast("float", finished["duration_s"])
+    assert (run.of("status")[-1]["phase"], run.of("status")[-1]["eta_s"]) == ("done", 0)
+    assert finished["planned"] is None

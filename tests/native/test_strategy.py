@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pymysql
@@ -118,12 +118,17 @@ def table_now(connection: Conn, database: str) -> Table:
 
 
 def asked(
-    server: ServerUnderTest, database: str, alter: str, allow_inplace: bool = True, wanted: WantedStrategy = "auto"
+    server: ServerUnderTest,
+    database: str,
+    alter: str,
+    allow_inplace: bool = True,
+    wanted: WantedStrategy = "auto",
+    note: Callable[[str], None] = print,
 ) -> Strategy:
     """What is chosen for table `t`."""
     with asking(server, database) as (connection, sessions):
         table = table_now(connection, database)
-        return choose(connection, sessions.server, table, parse_alter(alter), allow_inplace, wanted)
+        return choose(connection, sessions.server, table, parse_alter(alter), allow_inplace, wanted, note=note)
 
 
 def ids(admin: Conn, server: ServerUnderTest, database: str) -> tuple[set[object], set[object]]:
@@ -237,7 +242,7 @@ def test_earlier_instant_changes_are_repeated_on_the_empty_copy(server: ServerUn
     assert asked(server, database, "alter c set default 'z'").row_versions == RowVersions(used=3, limit=255, needed=0)
     with asking(server, database) as (connection, sessions):
         table = table_now(connection, database)
-        with scratch_copy(connection, sessions.server, table) as scratch:
+        with scratch_copy(connection, sessions.server, table, print) as scratch:
             found = read_innodb(connection, sessions.server, database, [scratch.name])
             assert found is not None
             assert found[scratch.name].row_versions == 3
@@ -266,16 +271,22 @@ def test_a_table_with_no_row_version_left_is_not_altered_instantly(server: Serve
 # --- the empty copy itself ----------------------------------------------------------------------------------------
 
 
-def test_an_empty_copy_that_a_killed_run_left_is_gone_with_the_next(server: ServerUnderTest, database: str) -> None:
+def test_an_empty_copy_that_a_killed_run_left_is_named_and_gone_with_the_next(
+    server: ServerUnderTest, database: str
+) -> None:
+    notes: list[str] = []
     server.execute(
         "create table t (id int primary key)",
         f"create table _t_ght (id int primary key, z int) comment = '{SCRATCH_COMMENT}'",
         database=database,
     )
-    assert asked(server, database, "add column z int").kind == "instant"
+    assert asked(server, database, "add column z int", note=notes.append).kind == "instant"
     # Killed right after it was made, before it was marked.
     server.execute("create table _t_ght like t", database=database)
-    assert asked(server, database, "add column z int").kind == "instant"
+    assert asked(server, database, "add column z int", note=notes.append).kind == "instant"
+    assert notes == [f"an earlier run had left `{database}`.`_t_ght`; it is dropped"] * 2
+    assert asked(server, database, "add column z int", note=notes.append).kind == "instant"
+    assert len(notes) == 2
     assert server.query("show tables", database) == (("t",),)
 
 

@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 from osc.progress.output import Output
-from osc.progress.report import CutOverAttempt, Result, Status
+from osc.progress.report import CutOverAttempt, EtaPoint, PlannedTime, Result, Status
 
 COPYING = Status(
     phase="copy",
@@ -38,6 +38,13 @@ SWAPPED = Result(
     keys_reconciled=93_211,
     rows_verified=310_000,
     duration_s=88.2,
+    waited_s=2.1,
+    planned=PlannedTime(61.0, 80.0, 110.0),
+    eta_course=(
+        EtaPoint(0.1, 9.1, 78.2, 87.3),
+        EtaPoint(0.2, 17.9, 70.3, 86.1),
+        EtaPoint(0.5, 45.2, 43.0, 86.1),
+    ),
     copy_s=70.1,
     verify_s=9.3,
     cut_over_stall_ms=8.1,

@@ -25,10 +25,12 @@ FINISHED_FIELDS = {
     *(
         "rows_changed_by_conversion",
         "duration_s",
+        "waited_s",
+        "planned",
+        "eta_course",
         "copy_s",
         "verify_s",
         "cut_over_stall_ms",
-        "alter_ms",
         "alter_ms",
         "cut_over_attempts",
         "old_table",
@@ -81,6 +83,8 @@ def test_the_last_line_has_exactly_the_documented_fields() -> None:
         {"number": 1, "stall_ms": 3003.2, "outcome": "failed", "reason": "lock wait timeout"},
         {"number": 2, "stall_ms": 8.1, "outcome": "swapped", "reason": None},
     ]
+    assert record["planned"] == {"p10_s": 61.0, "p50_s": 80.0, "p90_s": 110.0}
+    assert record["eta_course"][0] == {"done": 0.1, "elapsed_s": 9.1, "eta_s": 78.2, "total_s": 87.3}
     assert set(record) - {"event", "time"} == {field.name for field in fields(Result)} - {"left_behind"}
 
 

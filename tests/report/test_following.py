@@ -47,8 +47,13 @@ def test_a_plan_is_followed_while_the_table_is_as_planned(
     assert re.search(r"\+ +`stranger` int", refused.stderr), refused.stderr
     assert tables(server, database) == {"t"}
     server.execute("alter table t drop column stranger", database=database)
-    done = follow(server, file)
+    events = tmp_path / "events.jsonl"
+    done = follow(server, file, "--events-file", str(events))
     assert done.returncode == 0, done.stderr
+    foretold = found.part("estimate")["total"]
+    told = {event["event"]: event for event in map(json.loads, events.read_text().splitlines())}
+    assert (told["started"]["planned"], told["finished"]["planned"]) == (foretold, foretold)
+    assert "estimate: planned " in done.stdout
     assert [name for name in tables(server, database) if re.fullmatch(r"_t_\d{14}_del", name)], (
         "the options are followed"
     )

@@ -105,6 +105,25 @@ def test_every_reason_not_to_start_is_told(server: ServerUnderTest, database: st
 
 
 @ONE
+def test_without_a_sample_a_plan_says_that_what_blocks_the_copy_may_not_matter(
+    server: ServerUnderTest, database: str
+) -> None:
+    server.execute(
+        "create table t (id int not null primary key, k int)",
+        "create trigger tr before insert on t for each row set new.k = 1",
+        database=database,
+    )
+    doubt = "whether it would be refused at all: what blocks it (triggers) is in the way of a copy alone"
+    found = plan(server, database, "add column z int", "--no-sample")
+    assert (found.exit_code, found.plan["strategy"]) == (2, "unknown")
+    assert any(one.startswith(doubt) for one in cast("list[str]", found.plan["unknown"]))
+    found = plan(server, database, "add column z int", "--no-sample", *COPY)
+    assert found.exit_code == 2
+    assert not any(one.startswith(doubt) for one in cast("list[str]", found.plan["unknown"])), "a copy was asked for"
+    assert plan(server, database, "add column z int").exit_code == 0, "the server does it itself"
+
+
+@ONE
 def test_an_alter_that_the_server_refuses_is_a_finding(server: ServerUnderTest, database: str) -> None:
     make_table(server, database, 10)
     found = plan(server, database, "modify nothing_of_that_name bigint", *COPY)

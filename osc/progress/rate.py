@@ -1,4 +1,4 @@
-"""How fast a count grows, over the last seconds, and how long the rest will take at that speed."""
+"""How fast a count grows, over the last seconds."""
 
 from __future__ import annotations
 
@@ -47,12 +47,3 @@ class RateMeter:
         (first_time, first_total), (last_time, last_total) = self._samples[0], self._samples[-1]
         span_s = last_time - first_time
         return (last_total - first_total) / span_s if span_s >= MINIMUM_SPAN_S else 0.0
-
-    def eta_s(self, target: float) -> float | None:
-        """Seconds until the total reaches `target` at this rate; None when it does not grow, 0 when it is there."""
-        if not self._samples:
-            return None
-        remaining = target - self._samples[-1][1]
-        if remaining <= 0:
-            return 0.0
-        return remaining / self.rate if self.rate > 0 else None

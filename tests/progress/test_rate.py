@@ -1,10 +1,10 @@
-"""Rates and ETA over a sliding window, driven by a clock that the test holds."""
+"""Rates over a sliding window, driven by a clock that the test holds."""
 
 from __future__ import annotations
 
 import pytest
 
-from osc.progress.eta import RateMeter
+from osc.progress.rate import RateMeter
 
 
 class HeldClock:
@@ -30,19 +30,16 @@ def feed(meter: RateMeter, clock: HeldClock, seconds: float, rate: float, start:
     return total
 
 
-def test_a_steady_rate_is_found_and_so_is_the_time_left(clock: HeldClock) -> None:
+def test_a_steady_rate_is_found(clock: HeldClock) -> None:
     meter = RateMeter(clock=clock)
-    total = feed(meter, clock, 20, rate=1000)
+    feed(meter, clock, 20, rate=1000)
     assert meter.rate == pytest.approx(1000)
-    assert meter.eta_s(total + 5000) == pytest.approx(5)
 
 
 def test_nothing_is_said_before_a_second_has_passed(clock: HeldClock) -> None:
     meter = RateMeter(clock=clock)
-    assert meter.eta_s(10) is None
     feed(meter, clock, 0.75, rate=1000)
     assert meter.rate == 0
-    assert meter.eta_s(1_000_000) is None
 
 
 def test_only_the_window_counts(clock: HeldClock) -> None:
@@ -52,19 +49,11 @@ def test_only_the_window_counts(clock: HeldClock) -> None:
     assert meter.rate == pytest.approx(100)
 
 
-def test_a_standstill_has_no_end_in_sight(clock: HeldClock) -> None:
+def test_a_standstill_is_a_rate_of_nothing(clock: HeldClock) -> None:
     meter = RateMeter(window_s=10, clock=clock)
     total = feed(meter, clock, 30, rate=1000)
     feed(meter, clock, 12, rate=0, start=total)
     assert meter.rate == 0
-    assert meter.eta_s(total + 1) is None
-
-
-def test_a_total_that_is_reached_or_passed_needs_no_time(clock: HeldClock) -> None:
-    meter = RateMeter(clock=clock)
-    total = feed(meter, clock, 5, rate=10)
-    assert meter.eta_s(total) == 0
-    assert meter.eta_s(total - 20) == 0
 
 
 def test_a_total_that_starts_over_starts_the_window_over(clock: HeldClock) -> None:
