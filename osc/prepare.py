@@ -34,6 +34,8 @@ from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
 from osc.table.width import wide_columns
 from osc.tail.coordinate import current_coordinate
+from osc.throttle.governor import impact_factor
+from osc.throttle.others import others_are_busy
 from osc.verify.compare import Comparison
 
 DEFINE_WAIT_S = 15
@@ -138,7 +140,7 @@ def _prepare(
         try:
             pair = _make(connection, sessions.server, names, source, alter, state, options.allow_lossy, note)
             whole = _read(connection, names.database, names.ghost)
-            deferred = defer_indexes(connection, names, source, whole, options)
+            deferred = defer_indexes(connection, sessions, names, source, whole, options)
         except BaseException:
             drop_tables(connection, names.database, [names.ghost, names.state], note)
             raise
@@ -257,11 +259,16 @@ def make_ghost(
 
 
 def defer_indexes(
-    connection: Conn, names: Names, source: Table, ghost: Table, options: MigrationOptions
+    connection: Conn, sessions: Sessions, names: Names, source: Table, ghost: Table, options: MigrationOptions
 ) -> DeferredIndexes:
     """Take from the empty ghost the indexes that are better built after the copy; returns them."""
     found = deferrable(ghost)
-    if not found.definitions or not wants_deferring(options.defer_indexes, source, binlog_readers(connection)):
+    if not found.definitions or not wants_deferring(
+        options.defer_indexes,
+        source,
+        binlog_readers(connection),
+        lambda: impact_factor(options.impact) is not None and others_are_busy(sessions, connection),
+    ):
         return NO_DEFERRED
     drop_deferred(connection, names.database, names.ghost, found)
     bare = _read(connection, names.database, names.ghost)

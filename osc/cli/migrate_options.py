@@ -121,8 +121,8 @@ OPTIONS = (
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="Build the secondary indexes after the copy, in one statement. auto: for a large table that no replica follows,"
-        " since a replica falls behind for as long as the build takes.",
+        help="Build the secondary indexes after the copy, in one statement. auto: for a large table that no replica follows"
+        " (it would fall behind for as long as the build takes), while nobody else is busy there, or with --impact max.",
     ),
     option(
         _PACE,

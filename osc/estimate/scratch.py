@@ -115,6 +115,6 @@ def _make(
         ghost = read_table(connection, names.database, names.ghost)
         if ghost is None:
             raise OscError(f"{qualified(names.database, names.ghost)} has vanished: somebody dropped it")
-        deferred = defer_indexes(connection, names, source, ghost, options)
+        deferred = defer_indexes(connection, sessions, names, source, ghost, options)
         epoch = state.raise_epoch(connection)
     return Scratch(names, pair, ghost, state, epoch, deferred, time.monotonic() - began)

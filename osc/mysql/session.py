@@ -6,12 +6,13 @@ daylight saving must not change what a copied row is. So nothing is inherited: e
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -123,21 +124,50 @@ class ConnectionSettings:
         return self.socket or f"{self.host}:{self.port}"
 
 
-class CountedConnection(Conn):
-    """A connection that tells of each statement that it sends."""
+class StatementCount:
+    """How many statements have been sent, and how many of them are under way. Thread-safe."""
 
-    def __init__(self, sent: Callable[[], None], **arguments: Any) -> None:  # pymysql's own
-        self._sent = sent
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.sent = 0
+        self.under_way = 0
+
+    def one_is_sent(self) -> None:
+        """Another one."""
+        with self._lock:
+            self.sent += 1
+
+    @contextlib.contextmanager
+    def one_under_way(self) -> Iterator[None]:
+        """Until its answer is read."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
+
+
+class CountedConnection(Conn):
+    """A connection that counts the statements that it sends."""
+
+    def __init__(self, count: StatementCount, **arguments: Any) -> None:  # pymysql's own
+        self._count = count
         super().__init__(**arguments)
 
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        with self._count.one_under_way():
+            return int(super().query(sql, unbuffered))
+
     def _execute_command(self, command: int, sql: str | bytes) -> None:
-        self._sent()
+        self._count.one_is_sent()
         super()._execute_command(command, sql)  # type: ignore[misc]
 
     def close(self) -> None:
         """Say goodbye, which both servers count like a statement (`Queries`)."""
         if self.open:
-            self._sent()
+            self._count.one_is_sent()
         super().close()
 
 
@@ -152,7 +182,7 @@ class Sessions:
         self.settings = settings
         self._lock = threading.Lock()
         self._ids: set[int] = set()
-        self._statements = 0
+        self._count = StatementCount()
         first = self._connect()
         try:
             self.server: Server = read_server(first)
@@ -168,11 +198,12 @@ class Sessions:
     @property
     def statements(self) -> int:
         """How many statements all sessions together have sent so far."""
-        return self._statements
+        return self._count.sent
 
-    def _count_statement(self) -> None:
-        with self._lock:
-            self._statements += 1
+    @property
+    def statements_under_way(self) -> int:
+        """How many of them wait for their answer right now."""
+        return self._count.under_way
 
     def open(
         self, purpose: str, variables: Mapping[str, str] | None = None, read_timeout_s: float | None = None
@@ -203,7 +234,7 @@ class Sessions:
 
     def _connect(self, read_timeout_s: float | None = None) -> Conn:
         timeout_s = read_timeout_s or self.settings.connect_timeout_s
-        connection = connect(self.settings, timeout_s, sent=self._count_statement)
+        connection = connect(self.settings, timeout_s, count=self._count)
         if read_timeout_s is None:
             _wait_patiently(connection, self.settings)
         with self._lock:
@@ -221,20 +252,16 @@ def pinning_statement(server: Server, variables: Mapping[str, str]) -> str:
     return "set " + ", ".join(f"session {name} = {value}" for name, value in values.items())
 
 
-def _nobody() -> None:
-    pass
-
-
 def connect(
     settings: ConnectionSettings,
     read_timeout_s: float | None = None,
     database: str | None = None,
-    sent: Callable[[], None] = _nobody,
+    count: StatementCount | None = None,
 ) -> Conn:
-    """A bare connection; `sent` is told of each statement. Raises ConnectionRefused with what to look at."""
+    """A bare connection, whose statements are counted in `count`. Raises ConnectionRefused with what to look at."""
     try:
         connection = CountedConnection(
-            sent,
+            count or StatementCount(),
             host=settings.host,
             port=settings.port,
             unix_socket=settings.socket,
@@ -254,7 +281,7 @@ def connect(
     except (pymysql.err.Error, OSError) as error:
         if settings.ssl_mode == "PREFERRED" and error_code(error) == CR_SSL_CONNECTION_ERROR:
             # A server without TLS: PyMySQL takes any context as a demand for it.
-            return connect(replace(settings, ssl_mode="DISABLED"), read_timeout_s, database, sent)
+            return connect(replace(settings, ssl_mode="DISABLED"), read_timeout_s, database, count)
         raise ConnectionRefused(_why_refused(settings, error)) from error
     if settings.ssl_mode not in ("DISABLED", "PREFERRED") and settings.socket is None and not _is_encrypted(connection):
         connection.close()

@@ -10,6 +10,7 @@ itself made of the `ALTER`, to the letter.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +20,9 @@ from osc.mysql.sql import qualified, quote
 from osc.table.facts import Index, Table, structure_of
 
 DeferIndexes = Literal["auto", "always", "never"]
-"""`auto`: where no replica follows, which would replay the build as one statement and fall behind for as long, and the table
-is large enough to gain from it."""
+"""`auto`: where no replica follows, which would replay the build as one statement and fall behind for as long; where nobody
+else is busy on the server, which builds as fast as it can, whatever that costs others; and where the table is large enough to
+gain from it."""
 
 AUTO_FROM_BYTES = 32 << 20
 """A smaller table is copied in a second or so either way."""
@@ -57,10 +59,13 @@ class DeferredIndexes:
 NO_DEFERRED = DeferredIndexes()
 
 
-def wants_deferring(wanted: DeferIndexes, source: Table, readers: int | None) -> bool:
+def wants_deferring(
+    wanted: DeferIndexes, source: Table, readers: int | None, must_spare_others: Callable[[], bool]
+) -> bool:
     """Whether the ghost's secondary indexes are to be built after the copy. `readers`: of the binlog; None: not known."""
     if wanted == "auto":
-        return readers == 0 and source.data_bytes + source.index_bytes >= AUTO_FROM_BYTES
+        is_large = source.data_bytes + source.index_bytes >= AUTO_FROM_BYTES
+        return readers == 0 and is_large and not must_spare_others()
     return wanted == "always"
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from osc.throttle.others import Look
+
 IMPACTS: Mapping[str, float | None] = {"low": 2.0, "medium": 4.0, "high": 8.0, "max": None}
 """By how much the cost of a commit may grow; None for no pacing at all."""
 DEFAULT_IMPACT = "low"
@@ -20,15 +22,19 @@ DEFAULT_IMPACT = "low"
 NEVER_MINDED_S = 0.0005
 """By so much a commit may always become dearer: on a fast disk a factor of next to nothing would forbid any work."""
 
-LEAST_LEVEL = 0.02
-"""Latency alone never stops progress altogether."""
-FIRST_LEVEL = 0.1
+LEAST_LEVEL = 0.05
+"""Latency alone never stops progress altogether. What others change has to be reconciled at any pace, for as long as the
+migration lasts: below some pace it only lasts longer, and spares nobody."""
+FIRST_LEVEL = 0.05
 LEAST_CHUNK_S = 0.005
 """Below, a chunk is mostly round trips and its own commit."""
 
 CHUNKS_ALONE = 2
 """Where nobody else is active, chunks may take so many times as long. A million rows took 7 s instead of 7.5 s."""
 
+SLOW_START = 0.25
+"""By so much faster with each step, before commits have been too dear for the first time: what a pace costs the application is
+only known when it has lasted."""
 STEP_S = 0.5
 STEP_COMMITS = 5
 LEVEL_UP = 0.05
@@ -40,12 +46,22 @@ MOSTLY_REST = 0.1
 """At this level and below, what commits cost between two chunks is what they cost anyway."""
 DRIFT = 0.2
 """The share of each step's that goes into the baseline there."""
+WEIGHT_OF_A_MEASUREMENT = 0.5
+"""A measurement is short: the one before has a say, too."""
+LESS_COUNTS = 0.5
+STILL_WORSE = 1.3
+
+FELT_OVER_S = 1.0
+FEWEST_LOOKS = 8
+NEVER_MINDED_STATEMENTS = 1.5
 
 FIRST_MEASURE_S, MEASURE_S, LONGEST_MEASURE_S = 1.0, 0.4, 3.0
 MEASURED_COMMITS = 10
+SECOND_MEASURE_AFTER_S, MEASURE_EVERY_S = 4.0, 60.0
+"""The first measurement is taken while the tool itself is only just starting, which costs commits something where both share
+a machine: the next one follows soon, and each takes four times as long to come as the one before, up to a minute."""
 SLOWEST_LEFT_OUT = 0.1
 """The share of the slowest commits that does not count: a single stall is not what is usual."""
-MEASURE_EVERY_S = 60.0
 
 WINDOW_S = 2.0
 SHORTEST_WINDOW_S = 0.08
@@ -79,6 +95,55 @@ class Pace:
     """Why not at full speed, or why at full speed where that was decided; None where nothing was decided yet."""
 
 
+class Baseline:
+    """What something takes while the migration rests."""
+
+    def __init__(self, value_s: float) -> None:
+        self.value_s = value_s
+
+    def learn(self, value_s: float, weight: float) -> None:
+        """It took that long at rest. What is less disproves the baseline, since the migration can only have made it more; what
+        is more may have been a bad moment of the application's own, and has a say."""
+        if value_s < self.value_s:
+            weight = max(weight, LESS_COUNTS)
+        self.value_s += weight * (value_s - self.value_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Felt:
+    """What others' statements were like over a while."""
+
+    under_way: float
+    """On average."""
+    statements_a_second: float
+
+    @property
+    def statement_s(self) -> float:
+        """How long one took, by Little's law."""
+        return self.under_way / self.statements_a_second
+
+
+def felt_by_others(looks: Sequence[Look], since_s: float) -> Felt | None:
+    """From the looks since then; None where they are too few, or nothing was sent."""
+    recent = [look for look in looks if look.at_s >= since_s]
+    if len(recent) < FEWEST_LOOKS:
+        return None
+    span_s = recent[-1].at_s - recent[0].at_s
+    sent = recent[-1].sent_at_least - recent[0].sent_at_most
+    if span_s <= 0 or sent <= 0:
+        return None
+    return Felt(sum(look.under_way for look in recent) / len(recent), sent / span_s)
+
+
+def most_under_way(statement_s: float, statements_a_second: float, factor: float) -> float:
+    """How many statements of others may be under way at a time that take `statement_s` without the migration.
+
+    One more than without it is never minded: somebody's report may have begun.
+    """
+    without = statement_s * statements_a_second
+    return max(factor * without, without + NEVER_MINDED_STATEMENTS)
+
+
 class Governor:
     """Decides the pace. Used by one thread, but for `pace`, which any thread may read."""
 
@@ -90,31 +155,34 @@ class Governor:
         self._state: State = "starting"
         self._level = FIRST_LEVEL
         self._slow_start = True
-        self._others: deque[tuple[float, int, int]] = deque()
+        self._looks: deque[Look] = deque()
         self._samples: list[float] = []
+        self._rested: list[tuple[float, float]] = []
         self._rest_samples: list[float] = []
         self._since_s = 0.0
-        self._measured_at_s = -math.inf
+        self._measure_at_s = -math.inf
+        self._measure_again_s = SECOND_MEASURE_AFTER_S
         self._measuring_for_s = FIRST_MEASURE_S
         self._why = ""
         self.pressure: str | None = None
         """What the server suffers from besides slow commits; each step slows down while there is something."""
-        self.baseline_s: float | None = None
-        """What a commit cost while the migration rested."""
+        self._statement: Baseline | None = None
+        """How long a statement of others took, on average, while the migration rested."""
+        self._commit: Baseline | None = None
         self.commit_s: float | None = None
         """What a commit cost in the last step; None where nobody else is active."""
         self.pace = self._full("") if factor is None else self._resting("looking whether others are active")
 
     # --- what it is told ------------------------------------------------------------------------------------------
 
-    def saw_statements(self, at_s: float, at_least: int, at_most: int) -> None:
-        """The number of statements that others have sent so far, at that time, as closely as it is known."""
+    def saw_others(self, look: Look) -> None:
+        """What others are doing."""
         if self._factor is None:
             return
-        self._others.append((at_s, at_least, at_most))
+        self._looks.append(look)
         # The oldest one kept is the last at or before the window's start.
-        while len(self._others) > 2 and self._others[1][0] <= at_s - WINDOW_S:
-            self._others.popleft()
+        while len(self._looks) > 2 and self._looks[1].at_s <= look.at_s - WINDOW_S:
+            self._looks.popleft()
         active = self._others_are_active()
         if active is None:
             return
@@ -122,7 +190,12 @@ class Governor:
             self._state, self.commit_s = "alone", None
             self.pace = self._alone()
         elif self._state in ("starting", "alone"):
-            self._begin_again(at_s)
+            self._begin_again(look.at_s)
+
+    @property
+    def baseline_s(self) -> float | None:
+        """What a commit cost while the migration rested; None before that was measured."""
+        return None if self._commit is None else self._commit.value_s
 
     def saw_commit(self, at_s: float, took_s: float, at_rest: bool) -> None:
         """A commit that took so long; `at_rest`: no chunk was under way."""
@@ -147,18 +220,18 @@ class Governor:
     # --- deciding -------------------------------------------------------------------------------------------------
 
     def _others_are_active(self) -> bool | None:
-        (first_s, _, first), (last_s, last, _) = self._others[0], self._others[-1]
-        span_s = last_s - first_s
+        first, last = self._looks[0], self._looks[-1]
+        span_s = last.at_s - first.at_s
         if span_s < SHORTEST_WINDOW_S:
             return None
-        statements = last - first
+        statements = last.sent_at_least - first.sent_at_most
         if self._state in ("measuring", "paced") and span_s < WINDOW_S / 2:
             return True
         return statements >= ACTIVE_STATEMENTS and statements >= ACTIVE_STATEMENTS_S * span_s
 
     def _begin_again(self, at_s: float) -> None:
         """Others have become active: what a commit costs them by themselves has to be known, unless it is."""
-        if at_s - self._measured_at_s < MEASURE_EVERY_S:
+        if at_s < self._measure_at_s:
             self._be_paced(at_s)
         else:
             self._level, self._slow_start = FIRST_LEVEL, True
@@ -166,24 +239,39 @@ class Governor:
 
     def _begin_measuring(self, at_s: float, for_s: float) -> None:
         self._state, self._since_s, self._measuring_for_s = "measuring", at_s, for_s
-        self._samples = []
+        self._rested = []
         self.pace = self._resting("measuring what a commit costs without the migration")
 
     def _measure(self, at_s: float, took_s: float, at_rest: bool) -> None:
         if at_rest:
-            self._samples.append(took_s)
+            self._rested.append((at_s, took_s))
         elapsed_s = at_s - self._since_s
         if elapsed_s < self._measuring_for_s:
             return
-        if len(self._samples) >= MEASURED_COMMITS or elapsed_s >= LONGEST_MEASURE_S:
-            if self.baseline_s is None:
-                # Without a single commit at rest, one beside a chunk is better than no limit.
-                self.baseline_s = usual(self._samples or [took_s])
-            elif self._samples:
-                # A measurement is short: the one before has a say, too.
-                self.baseline_s = (self.baseline_s + usual(self._samples)) / 2
-            self._measured_at_s = at_s
-            self._be_paced(at_s)
+        # The last ones: before, the application may still have caught up with what it could not do beside the migration.
+        last = [took_s for rested_at_s, took_s in self._rested if rested_at_s >= at_s - self._measuring_for_s]
+        felt = felt_by_others(self._looks, at_s - self._measuring_for_s)
+        if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or self._is_catching_up(last, felt)):
+            return
+        if self._commit is None:
+            # Without a single commit at rest, one beside a chunk is better than no limit.
+            self._commit = Baseline(usual(last or [took_s]))
+        elif last:
+            self._commit.learn(usual(last), WEIGHT_OF_A_MEASUREMENT)
+        if felt is not None and self._statement is None:
+            self._statement = Baseline(felt.statement_s)
+        elif felt is not None and self._statement is not None:
+            self._statement.learn(felt.statement_s, WEIGHT_OF_A_MEASUREMENT)
+        self._measure_at_s = at_s + self._measure_again_s
+        self._measure_again_s = min(4 * self._measure_again_s, MEASURE_EVERY_S)
+        self._be_paced(at_s)
+
+    def _is_catching_up(self, last: Sequence[float], felt: Felt | None) -> bool:
+        """Whether what others feel is still worse than it was without the migration. If it stays so, it is their own doing."""
+        commits = self._commit is not None and usual(last) > STILL_WORSE * self._commit.value_s
+        if felt is None or self._statement is None:
+            return commits
+        return commits or felt.under_way > STILL_WORSE * self._statement.value_s * felt.statements_a_second + 0.5
 
     def _be_paced(self, at_s: float) -> None:
         self._state, self._since_s = "paced", at_s
@@ -192,26 +280,33 @@ class Governor:
         self.pace = self._paced()
 
     def _step(self, at_s: float) -> None:
-        assert self.baseline_s is not None
+        assert self._commit is not None
         assert self._factor is not None
-        limit_s = commit_limit_s(self.baseline_s, self._factor)
         self.commit_s = usual(self._samples)
-        if self._level <= MOSTLY_REST and len(self._rest_samples) >= STEP_COMMITS:
-            self.baseline_s += DRIFT * (usual(self._rest_samples) - self.baseline_s)
+        if len(self._rest_samples) >= STEP_COMMITS:
+            rest_s = usual(self._rest_samples)
+            if self._level <= MOSTLY_REST or rest_s < self._commit.value_s:
+                self._commit.learn(rest_s, DRIFT)
         self._samples, self._rest_samples, self._since_s = [], [], at_s
-        ratio = self.commit_s / limit_s
+        ratio = self.commit_s / commit_limit_s(self._commit.value_s, self._factor)
         self._why = self._comparison(self.commit_s)
+        felt = felt_by_others(self._looks, at_s - FELT_OVER_S)
+        if felt is not None and self._statement is not None:
+            others = felt.under_way / most_under_way(self._statement.value_s, felt.statements_a_second, self._factor)
+            if others > ratio:
+                ratio, self._why = others, self._comparison_of_others(felt)
         if self.pressure is not None:
             ratio = max(ratio, 2.0)
             self._why = self.pressure
+        if ratio > WORTH_A_RISE:
+            self._slow_start = False
         if ratio > 1.0:
             self._level *= max(STRONGEST_CUT, WORTH_A_RISE / ratio)
-            self._slow_start = False
         elif ratio < WORTH_A_RISE:
-            self._level += self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
+            self._level += SLOW_START * self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
         self._level = min(1.0, max(LEAST_LEVEL, self._level))
         self.pace = self._paced()
-        if at_s - self._measured_at_s >= MEASURE_EVERY_S:
+        if at_s >= self._measure_at_s:
             self._begin_measuring(at_s, MEASURE_S)
 
     # --- the pace -------------------------------------------------------------------------------------------------
@@ -231,6 +326,13 @@ class Governor:
         share = self._level * self._workers
         workers = max(1, math.ceil(share - 1e-9))
         return Pace(self._level, workers, chunk_s_at(self._level, self._chunk_s), workers / share - 1.0, self._why)
+
+    def _comparison_of_others(self, felt: Felt) -> str:
+        assert self._statement is not None
+        return (
+            f"{felt.under_way:.1f} statements of others are under way at a time, each for {felt.statement_s * 1000:.2f} ms, "
+            f"{self._statement.value_s * 1000:.2f} ms without the migration"
+        )
 
     def _comparison(self, commit_s: float | None) -> str:
         if commit_s is None or self.baseline_s is None or self._factor is None:

@@ -12,6 +12,7 @@ from osc.reconcile.barrier import Heartbeat
 from osc.threads import OwnedThread
 from osc.throttle.governor import Governor, Pace
 from osc.throttle.load import LoadLimits
+from osc.throttle.others import Others
 from osc.throttle.pressure import Pressure, read_status
 
 STATUS_EVERY_S = 0.25
@@ -45,7 +46,8 @@ class Pulse:
         self._pace_changed = pace_changed
         self._load = load
         self._pressure = Pressure()
-        self._variables = ("Queries", *self._pressure.variables, *load.variables)
+        self._variables = (*self._pressure.variables, *load.variables)
+        self._others = Others(sessions)
         self._worked_at_s = time.monotonic()
         self._closing = threading.Event()
         self.thread = OwnedThread("pulse", self._run)
@@ -59,10 +61,12 @@ class Pulse:
             before = self._governor.pace
             if time.monotonic() >= next_status_s:
                 self._read_status()
+                self._look_at_others()
                 next_status_s = time.monotonic() + pause_s
                 pause_s = STATUS_EVERY_S
             wanted = self._governor.wants_commits
             if wanted != "few" and time.monotonic() >= next_commit_s:
+                self._look_at_others()
                 self._feel_commit()
                 next_commit_s = time.monotonic() + self._commit_pause_s()
             if self._governor.pace is not before:
@@ -71,16 +75,13 @@ class Pulse:
             self._closing.wait(min(until_status_s, COMMIT_EVERY_S.get(wanted, until_status_s)))
 
     def _read_status(self) -> None:
-        before = self._sessions.statements
         server, names = self._sessions.server, self._variables
         status = self._session.run(lambda connection: read_status(connection, server, names))
-        # The server counted at some moment in between.
-        after = self._sessions.statements
-        now = time.monotonic()
-        self._load.note(now, status)
+        self._load.note(time.monotonic(), status)
         self._governor.pressure = self._pressure.judge(status)
-        sent = int(status["queries"])
-        self._governor.saw_statements(now, sent - after, sent - before)
+
+    def _look_at_others(self) -> None:
+        self._governor.saw_others(self._session.run(self._others.look))
 
     def _commit_pause_s(self) -> float:
         is_resting = time.monotonic() - self._worked_at_s > LONG_REST_S

@@ -18,7 +18,7 @@ from osc.throttle.governor import (
     Pace,
     impact_factor,
 )
-from osc.throttle.pulse import STATUS_EVERY_S
+from osc.throttle.others import Look
 
 WORKERS, CHUNK_S = 4, 0.08
 
@@ -35,25 +35,36 @@ class Simulated:
     statements_s: float = 500.0
     at_s: float = 100.0
     others: float = 0.0
+    statement_s: float = 0.002
+    statement_added_s: float = 0.0
+    """To each statement of others, by the migration at full speed."""
+    long_statements: int = 0
+    """That others have running all the time."""
     rng: random.Random = field(default_factory=lambda: random.Random(7))
     paces: list[Pace] = field(default_factory=list)
 
     def run(self, seconds: float) -> list[Pace]:
         """Feed the governor for so long; the paces that it set meanwhile, one each 50 ms."""
         began = len(self.paces)
-        for tick in range(round(seconds / 0.05)):
-            if tick % round(STATUS_EVERY_S / 0.05) == 0:
-                self.governor.saw_statements(self.at_s, int(self.others), int(self.others) + 2)
+        for _ in range(round(seconds / 0.05)):
+            self.governor.saw_others(Look(self.at_s, int(self.others), int(self.others) + 2, self.under_way()))
             self.governor.saw_commit(self.at_s, self.commit_s(), at_rest=self.governor.pace.workers == 0)
             self.paces.append(self.governor.pace)
             self.at_s += 0.05
             self.others += 0.05 * self.statements_s
         return self.paces[began:]
 
-    def commit_s(self) -> float:
+    def load(self) -> float:
         pace = self.governor.pace
-        load = pace.workers / (1 + pace.rest) / WORKERS
-        return (self.own_s + self.added_s * load) * self.rng.lognormvariate(0, self.noise)
+        return pace.workers / (1 + pace.rest) / WORKERS
+
+    def commit_s(self) -> float:
+        return (self.own_s + self.added_s * self.load()) * self.rng.lognormvariate(0, self.noise)
+
+    def under_way(self) -> float:
+        """Statements of others at a moment, by Little's law."""
+        mean = self.statements_s * (self.statement_s + self.statement_added_s * self.load())
+        return self.long_statements + float(sum(self.rng.random() < mean / 100 for _ in range(100)))
 
     def mean_ratio(self, paces: list[Pace]) -> float:
         """What a commit cost on average at those paces, in terms of what it costs without the migration."""
@@ -68,7 +79,7 @@ def simulated(impact: str = "low", added_s: float = 0.02, statements_s: float = 
 
 @pytest.mark.parametrize("impact", ["low", "medium", "high", "1.5"])
 def test_commits_settle_below_the_factor_and_the_work_goes_on(impact: str) -> None:
-    server = simulated(impact, added_s=0.03)
+    server = simulated(impact, added_s=0.012)
     server.run(30)
     paces = server.run(60)
     factor = impact_factor(impact)
@@ -79,7 +90,7 @@ def test_commits_settle_below_the_factor_and_the_work_goes_on(impact: str) -> No
 
 def test_a_higher_impact_works_faster() -> None:
     def work(impact: str) -> float:
-        paces = simulated(impact, added_s=0.1).run(60)
+        paces = simulated(impact, added_s=0.03).run(60)
         return sum(pace.workers / (1 + pace.rest) for pace in paces)
 
     assert work("low") < work("medium") < work("high") < work("max")
@@ -106,7 +117,7 @@ def test_others_that_begin_are_measured_without_the_migration_and_then_spared() 
     assert server.governor.baseline_s == pytest.approx(server.own_s, rel=0.3)
     assert any(pace.workers == 0 for pace in server.paces[-80:])
     server.run(20)
-    assert server.mean_ratio(server.run(20)) <= 2.0
+    assert server.mean_ratio(server.run(20)) <= 2.2
 
 
 def test_when_the_others_are_gone_the_pace_is_full_again() -> None:
@@ -157,6 +168,23 @@ def test_pressure_slows_down_whatever_commits_cost() -> None:
     assert paces[-1].reason == "the redo log is 90% full"
 
 
+def test_statements_that_take_longer_count_where_commits_do_not() -> None:
+    server = simulated(added_s=0.000_1)
+    server.statement_s, server.statement_added_s = 0.01, 0.1
+    server.run(20)
+    paces = server.run(20)
+    loads = [pace.workers / (1 + pace.rest) / WORKERS for pace in paces]
+    assert 0.03 < sum(loads) / len(loads) < 0.12
+    assert "statements of others are under way" in str(paces[-1].reason)
+
+
+def test_one_long_statement_of_somebody_is_not_minded() -> None:
+    server = simulated(added_s=0.000_1, statements_s=50.0)
+    server.run(10)
+    server.long_statements = 1
+    assert server.run(20)[-1].level == 1
+
+
 def test_impact_max_is_never_paced() -> None:
     server = simulated("max", added_s=50.0)
     assert {(pace.level, pace.workers, pace.rest) for pace in server.run(30)} == {(1.0, WORKERS, 0.0)}
@@ -197,7 +225,7 @@ def test_without_a_moment_of_rest_the_baseline_stays() -> None:
     at_work, ticks = 0, round(MEASURE_EVERY_S * 2 / 0.05)
     for tick in range(ticks):
         if tick % 5 == 0:
-            server.governor.saw_statements(server.at_s, int(server.others), int(server.others))
+            server.governor.saw_others(Look(server.at_s, int(server.others), int(server.others), 1.0))
         # Something else of the migration's is always at work, as while indexes are built.
         server.governor.saw_commit(server.at_s, 0.05, at_rest=False)
         server.at_s += 0.05
