@@ -78,10 +78,15 @@ def holders(connection: Conn, database: str, table: str, own: Collection[int], l
     ]
 
 
+_LOCKED_TABLES = ("SHARED_READ_ONLY", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE")
+"""What `LOCK TABLES` takes, with the duration of a transaction, and no statement of an application."""
+
+
 def deliberate_lockers(connection: Conn) -> frozenset[int] | None:
     """Sessions that hold a lock on purpose: `LOCK TABLES` on any table, a global read lock, a backup's.
 
-    None where that cannot be seen: without `SELECT` on `performance_schema`, or where that is off, as MariaDB's is by
+    On MariaDB `LOCK TABLES ... READ` looks like any reading transaction, and is not among them. None where nothing of this can
+    be seen: without `SELECT` on `performance_schema`, or where that is off, as MariaDB's is by
     default, or does not watch metadata locks.
     """
     watched = ask_if_allowed(
@@ -94,8 +99,9 @@ def deliberate_lockers(connection: Conn) -> frozenset[int] | None:
         connection,
         "select distinct t.processlist_id from performance_schema.metadata_locks m"
         " join performance_schema.threads t on t.thread_id = m.owner_thread_id"
-        " where m.lock_duration = 'EXPLICIT' and m.lock_status = 'GRANTED' and m.object_type <> 'USER LEVEL LOCK'"
-        " and t.processlist_id is not null",
+        " where m.lock_status = 'GRANTED' and m.object_type <> 'USER LEVEL LOCK' and t.processlist_id is not null"
+        " and (m.lock_duration = 'EXPLICIT' or m.lock_type in (%s, %s, %s))",
+        _LOCKED_TABLES,
     )
     return None if rows is None else frozenset(int(str(row[0])) for row in rows)
 
