@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bench.alters import DEFINITIONS
 from osc.mysql.sql import columns_list
 
 DATABASE, TABLE = "sbtest", "sbtest1"
@@ -161,6 +162,23 @@ _ALL = (
         where="id = {n}",
         beyond="id > {rows}",
         updates=("amount = amount + 1", "note = '{text}'"),
+    ),
+    BenchTable(
+        name="kinds",
+        title="a table for every kind of ALTER",
+        definitions=DEFINITIONS,
+        values={
+            "id": "{n}",
+            "a": "{n} % 1000",
+            "b": "concat('b', {n})",
+            "c": "concat('c', {n} % 100)",
+            "d": "{n} % 500",
+            "e": "elt(1 + {n} % 2, 'a', 'b')",
+            "txt": _digits(2),
+        },
+        where="id = {n}",
+        beyond="id > {rows}",
+        updates=("a = a + 1", "txt = '{text}'"),
     ),
     BenchTable(
         name="sparse",

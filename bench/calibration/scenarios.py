@@ -35,3 +35,8 @@ _ALL = (
     Scenario("growing-200", "growing", "write@200", 1.0),
 )
 SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _ALL}
+
+SPARING = "plan-1000"
+"""What a plan does to a load."""
+INSTANT = "instant"
+"""What the server can do instantly."""

@@ -270,8 +270,8 @@ class _Gathering:
         source, server = scratch.pair.source, self.sessions.server
         key = scratch.pair.projection.key
         self.key, self.key_is_temporary = key.text, key.ghost_index_is_temporary
-        self.verifies_ahead = key.compares and not scratch.pair.has_other_unique
         self.deferred = bool(scratch.deferred.definitions)
+        self.verifies_ahead = key.compares and not scratch.pair.has_other_unique and not self.deferred
         deferred = NO_DEFERRED if how.is_native else scratch.deferred
         self.changes = changes_between(source, scratch.ghost, alter, deferred, server.is_mariadb)
         if how.is_native:
