@@ -82,6 +82,8 @@ class Job:
     chunk_target_s: float
     nice_ratio: float
     impact: str
+    rows_are_counted: bool = False
+    """Whether `rows` is exact, as of now."""
     verifies_ahead: bool = False
     """Whether rows can be compared while others are still being copied, where there is time to spare."""
 
@@ -236,7 +238,7 @@ def _deviation(measured: Measured, job: Job) -> float:
     each = [s for work in measured.copied if (s := _seconds_a_row(work, overhead_s)) is not None]
     between = statistics.stdev(each) / statistics.mean(each) / math.sqrt(len(each)) if len(each) > 1 else 0.3
     thin = 0.2 if _is_thin(measured, job) else 0.0
-    return math.hypot(between, ROWS_UNSURE, DRIFT, thin)
+    return math.hypot(between, 0.0 if job.rows_are_counted else ROWS_UNSURE, DRIFT, thin)
 
 
 def _build(measured: Measured, job: Job, deviation: float) -> Spread | None:
