@@ -30,8 +30,10 @@ BESIDE_A_WORKER = 0.8
 was measured at levels from 0.1 to 1 on three servers; a sample tells how far this one is from that."""
 USUAL_STEPS = 10
 """So many steps of a sample have as much weight as what is usual."""
-BESIDE_A_BUILD = 1.5
+BESIDE_A_BUILD = 2.5
 """By that share more while indexes are built, which nobody paces."""
+BUILD_LINGERS_S = 0.6
+"""So long after the build its pages are still on their way to the disk."""
 SCATTER = 0.25
 """Standard deviation of the logarithm, from step to step."""
 STALLS, STALL_FACTOR = 0.08, 4.0
@@ -117,7 +119,7 @@ def _one(
     levels: list[float] = []
     for work in works:
         began_s, left = (now_s if seconds else 0.0), 1.0
-        build_until_s = now_s + work.build_s
+        build_until_s = now_s + work.build_s + (BUILD_LINGERS_S if work.build_s else 0.0)
         while left > 0:
             pace, all_s = governor.pace, work.takes_s(governor.pace.level)
             if not pace.workers:
