@@ -1,10 +1,10 @@
 """From what was measured to how long it will take: a plain calculation, with no server and no clock.
 
-    rows a second = workers * level / (seconds a row + seconds a chunk / rows in a chunk)
+    rows a second = workers at work / (seconds a row + seconds a chunk / rows in a chunk)
 
-`level` is the governor's, 1 where nobody else is active. Elsewhere the governor is played (osc/estimate/pacing.py), and the
-level is what it came to on average. Seconds a row are the regions' own,
-each weighted with the rows it stands for; how far they lie apart, and how little was sampled, make the range.
+All workers are at work where nobody else is active. Elsewhere the governor is played (osc/estimate/pacing.py). Seconds a row
+are the regions' own, each weighted with the rows it stands for; how far they lie apart, how little was sampled, and how
+differently the plays went, make the range.
 """
 
 from __future__ import annotations
