@@ -84,7 +84,10 @@ def markdown(found: Found) -> str:
         f"{os.cpu_count()} CPUs ({platform.machine()}). `actual` is the whole of `osc migrate`, from the command"
         " to its end. Each migration follows its plan, under the same load.",
     ]
-    for server in dict.fromkeys(one.server for one in (*found.estimates, *found.spared, *found.changed)):
+    servers = [one.server for one in found.estimates]
+    servers += [one.server for one in found.spared]
+    servers += [one.server for one in found.changed]
+    for server in dict.fromkeys(servers):
         own = found.of(server)
         lines += ["", f"## {server}"]
         lines += ["", *_estimates(own.estimates)] if own.estimates else []
