@@ -15,13 +15,16 @@ from dataclasses import dataclass
 
 from osc.estimate.measured import Load
 from osc.throttle.governor import STEP_COMMITS, STEP_S, Governor
+from osc.throttle.others import Look
 
 PLAYS = 41
 LONGEST_PLAY_S = 90.0
 """Of the time that is played: what goes on for longer goes on at the level of the later half."""
 LOOKING_S = 0.1
 """Until it is known whether others are active."""
-MEASURING_STEP_S = 0.1
+MEASURING_STEP_S = 0.02
+MANY = 1_000_000
+"""Statements of others: more than it takes to be active. What they feel besides commits is not played."""
 STEP_TAKES_S = STEP_S + 0.1
 """A step ends with a commit."""
 
@@ -110,9 +113,9 @@ def _one(
 ) -> tuple[float, list[float]]:
     """The average level, and how long each work took."""
     governor = Governor(factor, workers, chunk_s)
-    governor.saw_statements(0.0, 0, 0)
+    governor.saw_others(Look(0.0, 0, 0, 0.0))
     now_s = LOOKING_S
-    governor.saw_statements(now_s, 1_000_000, 1_000_000)
+    governor.saw_others(Look(now_s, MANY, MANY, 0.0))
     # The plays are spread evenly over what is likely.
     added *= math.exp(UNSURE_OF_COST * statistics.NormalDist().inv_cdf((number + 0.5) / PLAYS))
     seconds: list[float] = []
