@@ -16,10 +16,10 @@ BENCH_STAMP := $(VENV)/.set-up-bench
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture servers lint bench lock compose clean
+.PHONY: help setup demo test torture servers lint bench calibration lock compose clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  DEMO_ARGS, TEST_ARGS and BENCH_ARGS are passed on, as in: make test TEST_ARGS='-k swap -x'"
 	@echo "  make torture WHAT=model DURATION=8h plays interleavings of the model, WHAT=types migrates random tables"
 	@echo "  TEST_WORKERS=N runs the tests in N processes, each with servers of its own (default: $(TEST_WORKERS))"
@@ -61,6 +61,9 @@ lint: setup ## ruff and mypy
 
 bench: $(BENCH_STAMP) ## the comparisons; needs time and a quiet machine
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+calibration: setup ## plans against what their migrations then took; needs a quiet machine
+	$(BIN)/python -m bench.calibration $(BENCH_ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements-bench.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.lock

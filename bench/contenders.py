@@ -10,6 +10,7 @@ import functools
 import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
@@ -100,19 +101,18 @@ def version_of(command: Sequence[str]) -> str:
     return found[0] if found else done.stdout.strip() or "unknown"
 
 
-def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
-    """The command, verification included, as an operator starts it."""
-    command = [*_OSC, "migrate", f"--defaults-file={host.option_file}", "--yes", "--output=json", f"--impact={impact}"]
+def osc_command(verb: str, host: Host, alter: str, *options: str) -> list[str]:
+    """`osc plan` or `osc migrate` of the table, as an operator starts it."""
     # gh-ost connects without TLS unless it is told to; so does osc here.
-    command += [
-        f"--table={DATABASE}.{TABLE}",
-        f"--alter={ALTER}",
-        "--ssl-mode=DISABLED",
-        "--resume=never",
-        "--strategy=copy",
-    ]
-    ran = run(command, limit_s)
-    events = [(moment, event) for moment, line in ran.lines if (event := _json(line))]
+    login = [f"--defaults-file={host.option_file}", "--ssl-mode=DISABLED"]
+    return [*_OSC, verb, *login, f"--table={DATABASE}.{TABLE}", f"--alter={alter}", *options]
+
+
+def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
+    """The command, verification included."""
+    options = ("--yes", "--output=json", f"--impact={impact}", "--resume=never", "--strategy=copy")
+    ran = run(osc_command("migrate", host, ALTER, *options), limit_s)
+    events = [(moment, event) for moment, line in ran.lines if (event := json_event(line))]
     swap: tuple[float, float] | None = None
     for moment, event in events:
         if event["event"] == "cut_over_attempt" and event["outcome"] == "swapped":
@@ -127,13 +127,17 @@ def _osc(impact: str, host: Host, limit_s: float) -> Outcome:
         if event["event"] == "status" and event["tail_lag_s"] is not None:
             told["worst_tail_lag_s"] = max(told.get("worst_tail_lag_s", 0.0), float(event["tail_lag_s"]))
     statuses = [event for _, event in events if event["event"] == "status"]
+    for phase in ("copy", "verify"):
+        paces = [event["pace"] for event in statuses if event["phase"] == phase and event["pace"] is not None]
+        told |= {f"{phase}_pace": statistics.mean(paces)} if paces else {}
     last = statuses[-1] if statuses else {}
     names = ("phase", "pace", "pace_reason", "throttled_by", "waiting_for", "pending_keys")
     at_last = ", ".join(f"{name} {last[name]}" for name in names if last.get(name) is not None)
     return _outcome(ran, phases, swap, told, at_last)
 
 
-def _json(line: str) -> dict[str, Any] | None:
+def json_event(line: str) -> dict[str, Any] | None:
+    """The object that a line of `--output json` is; None for any other line."""
     with contextlib.suppress(json.JSONDecodeError):
         found = json.loads(line)
         if isinstance(found, dict):

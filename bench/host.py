@@ -61,9 +61,10 @@ class Host:
 
     def ask(self, query: str) -> int:
         """The number in the last column of the first row."""
-        return int(float(str(self._rows(query)[0][-1])))
+        return int(float(str(self.rows_of(query)[0][-1])))
 
-    def _rows(self, query: str) -> tuple[tuple[object, ...], ...]:
+    def rows_of(self, query: str) -> tuple[tuple[object, ...], ...]:
+        """All rows."""
         with closing(self.server.admin(DATABASE)) as admin, admin.cursor() as cursor:
             cursor.execute(query)
             return tuple(cursor.fetchall())
@@ -83,11 +84,7 @@ class Host:
 
     def settle(self) -> None:
         """Remove what earlier runs left, see that the table is whole, wait until what they changed is in the data files."""
-        tables = {str(row[0]) for row in self._rows("show tables")}
-        self.execute(
-            *(f"drop trigger {quote(str(row[0]))}" for row in self._rows("show triggers")),
-            *(f"drop table {quote(name)}" for name in sorted(tables - {TABLE})),
-        )
+        tables = self.drop_others()
         if TABLE in tables:
             self.execute(self.table.delete_appended(self.rows))
         if TABLE not in tables or self.count_filled() != self.rows:
@@ -104,6 +101,15 @@ class Host:
                 break
             time.sleep(0.1)
         self.execute(f"set global innodb_max_dirty_pages_pct = {default or 90}")
+
+    def drop_others(self) -> set[str]:
+        """Drop every trigger and every table but the one; the tables that there were."""
+        tables = {str(row[0]) for row in self.rows_of("show tables")}
+        self.execute(
+            *(f"drop trigger {quote(str(row[0]))}" for row in self.rows_of("show triggers")),
+            *(f"drop table {quote(name)}" for name in sorted(tables - {TABLE})),
+        )
+        return tables
 
     def count_filled(self) -> int:
         """How many of the rows with which the table was filled are there."""

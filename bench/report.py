@@ -69,7 +69,7 @@ def markdown(results: Results, plots: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
@@ -79,7 +79,7 @@ def _ratios(results: Results) -> list[str]:
     for cell in results.cells:
         figures = [_ratio(cell, name) for name in contenders]
         rows.append([f"{cell.scenario}, {cell.setting}", *figures])
-    return _table(["scenario", *contenders], rows)
+    return markdown_table(["scenario", *contenders], rows)
 
 
 def _ratio(cell: Cell, contender: str) -> str:
@@ -103,7 +103,7 @@ def _goals(results: Results) -> list[str]:
         said = [verdict.measured, "yes" if verdict.met else "no"] if verdict else ["not measured in this run", ""]
         rows.append([subject, goal, *said])
     meant = [] if results.preset == "full" else ["They are meant for the tables of the preset `full`.", ""]
-    return [*meant, *_table(["", "goal", "measured", "met"], rows)]
+    return [*meant, *markdown_table(["", "goal", "measured", "met"], rows)]
 
 
 def _cell(cell: Cell) -> list[str]:
@@ -116,10 +116,10 @@ def _cell(cell: Cell) -> list[str]:
     if cell.absent:
         lines.append(f"Not on this machine: {', '.join(cell.absent)}.")
     head = ["", "time", "of the rounds", "CPU", "memory", "binlog", "swap's stall"]
-    lines += ["", *_table(head, (_costs(cell, name) for name in cell.contenders))]
+    lines += ["", *markdown_table(head, (_costs(cell, name) for name in cell.contenders))]
     if load:
         head = ["", *(f"{span}: p50 / p95 / p99 / worst, ms" for span in _SPANS), "tps", "failed", "keys reconciled"]
-        lines += ["", *_table(head, (_felt(cell, name) for name in cell.contenders))]
+        lines += ["", *markdown_table(head, (_felt(cell, name) for name in cell.contenders))]
     for name in cell.contenders:
         if told := _told(cell, name):
             lines += ["", f"{name}'s own account, medians: {told}."]

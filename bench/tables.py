@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bench.alters import DEFINITIONS
 from osc.mysql.sql import columns_list
 
 DATABASE, TABLE = "sbtest", "sbtest1"
@@ -85,10 +86,43 @@ def _digits(groups: int) -> str:
 
 _SCATTERED = "lpad(lower(hex({n} * 2654435761 % 4294967296)), 8, '0')"
 """Eight hexadecimal digits, another for every number, in no order."""
+_CUBE = "cast({n} as unsigned) * {n} * {n}"
 _CITY = "elt(1 + {n} % 5, 'Lisboa', 'Tallinn', 'Ljubljana', 'Gdansk', 'Valletta')"
 _STATUS = "elt(1 + {n} % 4, 'new', 'paid', 'shipped', 'returned')"
 _WHEN = "'2024-01-01' + interval ({n} * 61 % 50000000) second"
 
+_INDEXES = BenchTable(
+    name="indexes",
+    title="8 columns, five secondary indexes",
+    definitions=(
+        "id bigint not null auto_increment primary key",
+        "customer int not null",
+        "status varchar(16) not null",
+        "amount decimal(12,2) not null",
+        "city varchar(40) not null",
+        "note varchar(200) not null",
+        "placed datetime(3) not null",
+        "changed datetime not null",
+        "key by_customer (customer, placed)",
+        "key by_status (status, placed)",
+        "key by_city (city, customer)",
+        "key by_amount (amount)",
+        "key by_changed (changed, customer)",
+    ),
+    values={
+        "id": "{n}",
+        "customer": "1 + floor(rand() * 50000)",
+        "status": _STATUS,
+        "amount": "floor(rand() * 1e6) / 100",
+        "city": _CITY,
+        "note": _digits(9),
+        "placed": _WHEN,
+        "changed": _WHEN,
+    },
+    where="id = {n}",
+    beyond="id > {rows}",
+    updates=("changed = changed + interval 1 second", "note = '{text}'"),
+)
 _ALL = (
     BenchTable(
         name="sysbench",
@@ -106,37 +140,80 @@ _ALL = (
         updates=("k = k + 1", "c = '{text}'"),
         is_sysbench=True,
     ),
+    _INDEXES,
     BenchTable(
-        name="indexes",
-        title="8 columns, five secondary indexes",
+        name="six",
+        title="8 columns, six secondary indexes",
+        definitions=(*_INDEXES.definitions, "key by_note (note)"),
+        values=_INDEXES.values,
+        where=_INDEXES.where,
+        beyond=_INDEXES.beyond,
+        updates=_INDEXES.updates,
+    ),
+    BenchTable(
+        name="bare",
+        title="no secondary index",
         definitions=(
-            "id bigint not null auto_increment primary key",
-            "customer int not null",
-            "status varchar(16) not null",
+            "id int not null auto_increment primary key",
             "amount decimal(12,2) not null",
-            "city varchar(40) not null",
-            "note varchar(200) not null",
-            "placed datetime(3) not null",
-            "changed datetime not null",
-            "key by_customer (customer, placed)",
-            "key by_status (status, placed)",
-            "key by_city (city, customer)",
-            "key by_amount (amount)",
-            "key by_changed (changed, customer)",
+            "note varchar(160) not null",
         ),
+        values={"id": "{n}", "amount": "floor(rand() * 1e6) / 100", "note": _digits(9)},
+        where="id = {n}",
+        beyond="id > {rows}",
+        updates=("amount = amount + 1", "note = '{text}'"),
+    ),
+    BenchTable(
+        name="kinds",
+        title="a table for every kind of ALTER",
+        definitions=DEFINITIONS,
         values={
             "id": "{n}",
-            "customer": "1 + floor(rand() * 50000)",
-            "status": _STATUS,
-            "amount": "floor(rand() * 1e6) / 100",
-            "city": _CITY,
-            "note": _digits(9),
-            "placed": _WHEN,
-            "changed": _WHEN,
+            "a": "{n} % 1000",
+            "b": "concat('b', {n})",
+            "c": "concat('c', {n} % 100)",
+            "d": "{n} % 500",
+            "e": "elt(1 + {n} % 2, 'a', 'b')",
+            "txt": _digits(2),
         },
         where="id = {n}",
         beyond="id > {rows}",
-        updates=("changed = changed + interval 1 second", "note = '{text}'"),
+        updates=("a = a + 1", "txt = '{text}'"),
+    ),
+    BenchTable(
+        name="sparse",
+        title="keys that lie ever farther apart",
+        definitions=(
+            "id bigint unsigned not null primary key",
+            "amount decimal(12,2) not null",
+            "note varchar(160) not null",
+            "key by_amount (amount)",
+        ),
+        values={"id": _CUBE, "amount": "floor(rand() * 1e6) / 100", "note": _digits(9)},
+        where=f"id = {_CUBE}",
+        beyond="id > cast({rows} as unsigned) * {rows} * {rows}",
+        updates=("amount = amount + 1", "note = '{text}'"),
+    ),
+    BenchTable(
+        name="growing",
+        title="rows that grow along the key, from 100 bytes to 6 KB",
+        definitions=(
+            "id int not null auto_increment primary key",
+            "state int not null",
+            "note varchar(100) not null",
+            "document text not null",
+            "key by_state (state)",
+        ),
+        values={
+            "id": "{n}",
+            "state": "{n} % 1000",
+            "note": _digits(4),
+            "document": f"repeat({_digits(1)}, {{n}} div 200)",
+        },
+        where="id = {n}",
+        beyond="id > {rows}",
+        updates=("state = (state + 1) % 1000", "note = '{text}'"),
+        rows_share=0.1,
     ),
     BenchTable(
         name="wide",

@@ -290,6 +290,7 @@ class Engine:
             self._pair.session_variables,
             self._pair.stricter,
             verified,
+            rows_in(self._pair.source, CHUNK_BYTES) or MAX_ROWS,
         )
 
     def handover(self, prepared: Callable[[Conn], list[str]]) -> Handover:

@@ -1,10 +1,10 @@
 """From what was measured to how long it will take: a plain calculation, with no server and no clock.
 
-    rows a second = workers * level / (seconds a row + seconds a chunk / rows in a chunk)
+    rows a second = workers at work / (seconds a row + seconds a chunk / rows in a chunk)
 
-`level` is the governor's, 1 where nobody else is active. Elsewhere it is the one at which a commit costs as much as
-the impact allows: the dearer a commit became with the level in the sample, the lower. Seconds a row are the regions' own,
-each weighted with the rows it stands for; how far they lie apart, and how little was sampled, make the range.
+All workers are at work where nobody else is active. Elsewhere the governor is played (osc/estimate/pacing.py). Seconds a row
+are the regions' own, each weighted with the rows it stands for; how far they lie apart, how little was sampled, and how
+differently the plays went, make the range.
 """
 
 from __future__ import annotations
@@ -16,16 +16,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from osc.copy.sizing import CHUNK_BYTES, MAX_ROWS, MIN_ROWS
-from osc.estimate.measured import Load, Measured, Work
-from osc.throttle.governor import (
-    CHUNKS_ALONE,
-    IMPACTS,
-    LEAST_LEVEL,
-    WORTH_A_RISE,
-    chunk_s_at,
-    commit_limit_s,
-    impact_factor,
-)
+from osc.estimate.measured import Measured, Work
+from osc.estimate.pacing import PacedWork, at_work, play
+from osc.throttle.governor import CHUNKS_ALONE, IMPACTS, chunk_s_at, impact_factor
 from osc.verify.verifier import RANGE_TARGET_S
 
 PhaseName = Literal["prepare", "copy", "verify", "indexes", "swap"]
@@ -36,15 +29,10 @@ ROWS_UNSURE = 0.05
 """InnoDB's row count is itself an estimate, from a few pages."""
 DRIFT = 0.09
 """Servers are not the same from minute to minute, and a sample of seconds knows only one of them."""
-LOADED_DRIFT = 0.15
 THIN_ROWS = 5_000
 THIN_REGIONS = 3
-START_S = 0.25
-"""Connections, preflight, the binlog reader and the first heartbeat."""
-MEASURING_S = 1.1
-"""The governor's first look at what a commit costs, where others are active."""
-RISE_S = 1.0
-"""Lost while it finds its pace, at the start of the copy."""
+START_S = 0.38
+"""The command itself, connections, preflight, the binlog reader and the first heartbeat."""
 SWAP_S = 0.2
 SLOW_SWAP_S = 1.0
 LANES = 2
@@ -94,6 +82,8 @@ class Job:
     chunk_target_s: float
     nice_ratio: float
     impact: str
+    rows_are_counted: bool = False
+    """Whether `rows` is exact, as of now."""
     verifies_ahead: bool = False
     """Whether rows can be compared while others are still being copied, where there is time to spare."""
 
@@ -149,48 +139,42 @@ def estimate(measured: Measured, job: Job) -> Estimate | None:
     )
 
 
-def level_at(load: Load, factor: float | None) -> float:
-    """The level that the governor settles at, when a commit may become so many times as dear (None: any)."""
-    if factor is None or not load.is_active or load.baseline_s is None:
-        return 1.0
-    slopes = [(commit_s - load.baseline_s) / level for level, commit_s in load.commits if level > 0]
-    if not slopes:
-        return 1.0
-    slope = statistics.median(slopes)
-    if slope <= 0:
-        return 1.0
-    room_s = commit_limit_s(load.baseline_s, factor) * WORTH_A_RISE - load.baseline_s
-    return min(1.0, max(LEAST_LEVEL, room_s / slope))
-
-
 def _at(impact: str, measured: Measured, job: Job) -> AtImpact:
     factor = impact_factor(impact)
     load = measured.load
-    level = level_at(load, factor)
-    chunk_s = job.chunk_target_s
     is_paced = load.is_active and factor is not None
-    if is_paced:
-        chunk_s = chunk_s_at(level, chunk_s)
-    elif factor is not None:
-        chunk_s *= CHUNKS_ALONE
     deviation = _deviation(measured, job)
+    build = _build(measured, job, deviation)
     share = _reconciling_share(measured) * LANES / max(job.workers, LANES)
-    # Half of the table, on average, is copied already when a row of it is written.
-    copy = _work(measured.copied, measured.copy_overhead_s, chunk_s, level, job, deviation).times(_stretch(share / 2))
-    range_s = min(RANGE_TARGET_S, 2 * chunk_s)
-    verify = _work(measured.verified, measured.verify_overhead_s, range_s, level, job, deviation).times(_stretch(share))
+
+    def copy_s(level: float) -> float:
+        chunk_s = _chunk_s(is_paced, factor, level, job)
+        # Half of the table, on average, is copied already when a row of it is written.
+        return _work_s(measured.copied, measured.copy_overhead_s, chunk_s, level, job) * _stretch(share / 2)
+
+    def verify_s(level: float) -> float:
+        range_s = min(RANGE_TARGET_S, 2 * _chunk_s(is_paced, factor, level, job))
+        return _work_s(measured.verified, measured.verify_overhead_s, range_s, level, job) * _stretch(share)
+
+    if is_paced and factor is not None and job.rows:
+        works = (PacedWork(copy_s), PacedWork(verify_s, 0.0 if build is None else build.p50_s))
+        played = play(load, factor, job.workers, job.chunk_target_s, works)
+        level = played.level
+        copy, verify = (_quantiles(seconds, deviation) for seconds in played.seconds)
+    else:
+        level = 1.0
+        copy, verify = Spread.around(copy_s(level), deviation), Spread.around(verify_s(level), deviation)
     if job.table_bytes * 2 > job.buffer_pool_bytes:
         # Pages that the sample found in memory will have to be read again.
         verify = Spread(verify.p10_s, verify.p50_s * 1.3, verify.p90_s * 2.5)
-    if job.verifies_ahead and level >= 1.0 and not job.nice_ratio:
+    if job.verifies_ahead and not is_paced and not job.nice_ratio:
         copy, verify = _ahead(copy, verify, job.workers)
-    start_s = START_S + measured.made_s + (MEASURING_S if is_paced else 0.0)
+    start_s = START_S + measured.made_s
     phases: list[tuple[PhaseName, Spread]] = [
         ("prepare", Spread(start_s * 0.7, start_s, start_s * 1.6)),
-        ("copy", copy + (Spread(0.0, RISE_S * level, 2 * RISE_S) if is_paced else NOTHING)),
+        ("copy", copy),
         ("verify", verify),
     ]
-    build = _build(measured, job, deviation)
     if build is not None:
         phases.append(("indexes", _beside(verify, build)))
     phases.append(("swap", Spread(SWAP_S / 2, SWAP_S, SLOW_SWAP_S)))
@@ -198,16 +182,31 @@ def _at(impact: str, measured: Measured, job: Job) -> AtImpact:
     return AtImpact(impact, level, total, tuple(phases))
 
 
-def _work(works: Sequence[Work], overhead_s: float, chunk_s: float, level: float, job: Job, deviation: float) -> Spread:
-    """All rows of the table at what a row took in the sample."""
+def _chunk_s(is_paced: bool, factor: float | None, level: float, job: Job) -> float:
+    """How long a chunk of the copy takes at that level."""
+    if is_paced:
+        return chunk_s_at(level, job.chunk_target_s)
+    return job.chunk_target_s * (CHUNKS_ALONE if factor is not None else 1)
+
+
+def _work_s(works: Sequence[Work], overhead_s: float, chunk_s: float, level: float, job: Job) -> float:
+    """All rows of the table at what a row took in the sample, in seconds."""
     overhead_s = _bounded(works, overhead_s)
     row_s = _row_s(works, overhead_s)
     if not row_s or not job.rows:
-        return NOTHING
+        return 0.0
     most = min(MAX_ROWS, CHUNK_BYTES / job.row_bytes if job.row_bytes else MAX_ROWS)
     chunk_rows = min(most, max(MIN_ROWS, chunk_s / row_s))
-    per_row_s = (row_s + overhead_s / chunk_rows) * (1 / level + job.nice_ratio)
-    return Spread.around(job.rows * per_row_s / job.workers, deviation)
+    per_row_s = row_s + overhead_s / chunk_rows
+    return job.rows * per_row_s * (1 / at_work(level, job.workers) + job.nice_ratio / job.workers)
+
+
+def _quantiles(seconds: Sequence[float], deviation: float) -> Spread:
+    """What came of the plays, with what else is not known of each."""
+    tenths = statistics.quantiles(seconds, n=10, method="inclusive")
+    p10, p50, p90 = max(tenths[0], 1e-9), max(tenths[4], 1e-9), max(tenths[8], 1e-9)
+    below, above = (math.hypot(math.log(ratio), Z10 * deviation) for ratio in (p50 / p10, p90 / p50))
+    return Spread(p50 / math.exp(below), p50, p50 * math.exp(above))
 
 
 def _bounded(works: Sequence[Work], overhead_s: float) -> float:
@@ -239,18 +238,7 @@ def _deviation(measured: Measured, job: Job) -> float:
     each = [s for work in measured.copied if (s := _seconds_a_row(work, overhead_s)) is not None]
     between = statistics.stdev(each) / statistics.mean(each) / math.sqrt(len(each)) if len(each) > 1 else 0.3
     thin = 0.2 if _is_thin(measured, job) else 0.0
-    load = _unsure_of_level(measured.load)
-    return math.hypot(between, ROWS_UNSURE, LOADED_DRIFT if measured.load.is_active else DRIFT, thin, load)
-
-
-def _unsure_of_level(load: Load) -> float:
-    """How far the steps of the governor disagree on what a level costs; 0 where nobody is spared."""
-    if not load.is_active or load.baseline_s is None:
-        return 0.0
-    slopes = [max(0.0, (commit_s - load.baseline_s) / level) for level, commit_s in load.commits if level > 0]
-    if len(slopes) < 3 or not statistics.mean(slopes):
-        return 0.3
-    return min(0.5, statistics.stdev(slopes) / statistics.mean(slopes) / math.sqrt(len(slopes)))
+    return math.hypot(between, 0.0 if job.rows_are_counted else ROWS_UNSURE, DRIFT, thin)
 
 
 def _build(measured: Measured, job: Job, deviation: float) -> Spread | None:

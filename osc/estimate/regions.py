@@ -6,6 +6,7 @@ for that but the ends of an index and a row at each cut.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,12 @@ from osc.table.ranges import Range
 REGIONS = 7
 MOST_SEEKS = 64
 """For one cut: the values of an integer can be halved so often."""
+
+DIGITS = 4
+"""So many bytes of a text are looked at, from the first that differs on."""
+LOWER = (string.digits + string.ascii_lowercase).encode()
+UPPER = (string.digits + string.ascii_uppercase).encode()
+PRINTABLE = bytes(range(0x20, 0x80))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +82,20 @@ def _halves(
 
 def _middle(projection: Projection, segment: _Segment, seek: Callable[[Key | None], Key | None]) -> Key | None:
     """A key that is there, about in the middle of the segment; None where there is none to be found."""
-    high = segment.end
+    low, high = segment.start, segment.end
     for _ in range(MOST_SEEKS):
-        probe = midway(projection.key.columns, segment.start, high)
-        found = None if probe is None else seek(probe)
-        if found is None or found == segment.start:
+        probe = midway(projection.key.columns, low, high)
+        if probe is None:
             return None
-        if found != segment.end:
+        found = seek(probe)
+        if found is None or found == segment.end:
+            # Nothing lies behind the probe: the rows are all before it.
+            high = probe
+        elif found == segment.start:
+            # As the server's collation has it, it comes before all of them.
+            low = probe
+        else:
             return found
-        # Nothing lies behind the probe: the rows are all before it.
-        assert probe is not None
-        high = probe
     return None
 
 
@@ -128,19 +138,29 @@ def _between(column: KeyColumn, low: KeyValue, high: KeyValue) -> KeyValue | Non
 
 
 def _bytes_between(low: bytes, high: bytes) -> bytes:
-    """Halfway as base-256 fractions; ASCII between ASCII, or it would be no text."""
+    """Halfway, as fractions: of letters and digits between such, of ASCII between ASCII, or it would be no text.
+
+    What is between a digit and a letter for their bytes is before both, or behind both, in most collations.
+    """
     same = next((at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), None)
     same = min(len(low), len(high)) if same is None else same
-    is_text = low.isascii() and high.isascii()
-    base = 0x80 if is_text else 0x100
-    digits = 4
+    parts = [value[same : same + DIGITS] for value in (low, high)]
+    digits = _digits_of(b"".join(parts))
+    base = len(digits)
 
-    def number(value: bytes) -> int:
-        padded = value[same : same + digits].ljust(digits, b" " if is_text else b"\0")
-        return sum(byte * base ** (digits - 1 - at) for at, byte in enumerate(padded))
+    def number(part: bytes) -> int:
+        places = [digits.index(byte) for byte in part] + [0] * (DIGITS - len(part))
+        return sum(place * base ** (DIGITS - 1 - at) for at, place in enumerate(places))
 
-    middle = (number(low) + number(high)) // 2
-    found = bytes((middle // base ** (digits - 1 - at)) % base for at in range(digits))
-    if is_text:
-        found = bytes(max(byte, 0x20) for byte in found)
-    return low[:same] + found
+    middle = sum(number(part) for part in parts) // 2
+    return low[:same] + bytes(digits[(middle // base ** (DIGITS - 1 - at)) % base] for at in range(DIGITS))
+
+
+def _digits_of(values: bytes) -> bytes:
+    """The bytes that such values are made of, in order."""
+    for digits in (LOWER, UPPER):
+        if values and all(byte in digits for byte in values):
+            return digits
+    if all(byte in PRINTABLE for byte in values):
+        return PRINTABLE
+    return bytes(range(0x80 if values.isascii() else 0x100))

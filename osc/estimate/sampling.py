@@ -120,7 +120,8 @@ class Sampler:
                 self._rows_of_a_region(REGIONS),
             ),
         )
-        self._verify_sizer = ChunkSizer(RANGE_TARGET_S)
+        most = rows_in(pair.source, CHUNK_BYTES) or MAX_ROWS
+        self._verify_sizer = ChunkSizer(RANGE_TARGET_S, most_rows=most)
         self._throttle = Throttle(
             self._options,
             sessions,

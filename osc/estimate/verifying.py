@@ -16,6 +16,9 @@ from osc.reconcile.watermarks import Watermarks
 from osc.table.key import Key
 from osc.threads import OwnedThread
 
+PIECES_EACH = 2
+"""The least that each worker compares of a region, where the rows are enough."""
+
 
 class VerifySample:
     """Compares ranges from a key on, until there were enough rows."""
@@ -36,6 +39,8 @@ class VerifySample:
         self._watermarks = Watermarks(compares=False, may_drop=False, low=start)
         self._dispatcher = RangeDispatcher(pair.projection, self._watermarks)
         self._most = rows
+        # All workers are to be at work at the same time, as in a migration: they get in each other's way.
+        self._at_once = max(1, rows // (PIECES_EACH * workers))
         self._sizer = sizer
         self._sessions = sessions
         self._gate = gate
@@ -55,9 +60,9 @@ class VerifySample:
     def _take(self) -> int:
         """How many rows the next range may have; 0 when there were enough."""
         with self._lock:
-            rows = min(self._sizer.rows, self._most - self._begun)
-            self._begun += max(0, rows)
-            return max(0, rows)
+            rows = max(0, min(self._sizer.rows, self._at_once, self._most - self._begun))
+            self._begun += rows
+            return rows
 
     def _work(self) -> None:
         comparison = self._pair.comparison
@@ -88,6 +93,8 @@ class VerifySample:
                 self._sizer.took(rows, time.monotonic() - began)
                 with self._lock:
                     self.rows += expected.rows
+                    # Of rows that are large a range gets fewer than were asked for.
+                    self._begun -= max(0, rows - expected.rows)
                     self.changed_rows += changed
         finally:
             session.close()

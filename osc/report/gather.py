@@ -13,6 +13,7 @@ import pymysql
 import osc
 from osc.control.stop import StopRequest
 from osc.errors import ConversionFailed, Interrupted, OscError, Refused, ServerLost
+from osc.estimate.counting import count_rows
 from osc.estimate.losses import LONGEST_SEARCH_S, look_for_duplicates, may_refuse
 from osc.estimate.measured import Measured
 from osc.estimate.model import Job, estimate
@@ -106,6 +107,7 @@ class _Gathering:
     key_is_temporary: bool = False
     deferred: bool = False
     verifies_ahead: bool = False
+    counted_rows: int | None = None
 
     def plan(self) -> Plan:
         options, server = self.request.migration, self.sessions.server
@@ -270,8 +272,8 @@ class _Gathering:
         source, server = scratch.pair.source, self.sessions.server
         key = scratch.pair.projection.key
         self.key, self.key_is_temporary = key.text, key.ghost_index_is_temporary
-        self.verifies_ahead = key.compares and not scratch.pair.has_other_unique
         self.deferred = bool(scratch.deferred.definitions)
+        self.verifies_ahead = key.compares and not scratch.pair.has_other_unique and not self.deferred
         deferred = NO_DEFERRED if how.is_native else scratch.deferred
         self.changes = changes_between(source, scratch.ghost, alter, deferred, server.is_mariadb)
         if how.is_native:
@@ -288,6 +290,7 @@ class _Gathering:
             lambda text: self.findings.append(warning("sample", text)),
         )
         try:
+            self.counted_rows = count_rows(self.sessions, source)
             sample = sampler.take(self.request.checks_data)
         except ConversionFailed as error:
             self._add_misfits(error, "in the sample")
@@ -370,7 +373,8 @@ class _Gathering:
         options = self.request.migration
         return Job(
             # Of a table that was filled just now the server may not know the size.
-            rows=max(source.estimated_rows, measured.rows),
+            rows=self.counted_rows or max(source.estimated_rows, measured.rows),
+            rows_are_counted=bool(self.counted_rows),
             row_bytes=source.data_bytes / source.estimated_rows if source.estimated_rows else 0.0,
             buffer_pool_bytes=int(self.sessions.server.variable("innodb_buffer_pool_size", "0") or 0),
             table_bytes=source.data_bytes + source.index_bytes,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from osc.estimate.measured import Measured
+from osc.estimate.measured import Measured, Work
 from osc.estimate.model import AtImpact, Estimate, Spread
 from osc.progress.report import JsonValue
 from osc.report.finish import finishing_times
@@ -150,19 +151,27 @@ def _sample(measured: Measured) -> JsonValue:
     return {
         "took_s": round(measured.took_s, 3),
         "rows": measured.rows,
-        "regions": [
-            {"share": round(work.share, 4), "rows": work.rows, "chunks": work.pieces, "busy_s": round(work.busy_s, 4)}
-            for work in measured.copied
-        ],
+        "made_s": round(measured.made_s, 3),
+        "regions": _regions(measured.copied),
+        "verified": _regions(measured.verified),
         "others_are_active": load.is_active,
         "commit_baseline_ms": None if load.baseline_s is None else round(load.baseline_s * 1000, 3),
+        "commits": [{"level": round(level, 3), "ms": round(took_s * 1000, 3)} for level, took_s in load.commits],
         "chunk_overhead_ms": round(measured.copy_overhead_s * 1000, 3),
+        "verify_overhead_ms": round(measured.verify_overhead_s * 1000, 3),
         "reconcile_key_ms": None if measured.reconcile_key_s is None else round(measured.reconcile_key_s * 1000, 4),
         "index_build_s": measured.build_s,
         "table_changes_per_s": None if traffic is None else round(traffic.table_rows_s, 1),
         "binlog_bytes_per_s": None if traffic is None else round(traffic.binlog_bytes_s),
         "held_back_by": measured.held_back_by,
     }
+
+
+def _regions(works: Sequence[Work]) -> JsonValue:
+    return [
+        {"share": round(work.share, 4), "rows": work.rows, "chunks": work.pieces, "busy_s": round(work.busy_s, 4)}
+        for work in works
+    ]
 
 
 def _costs(costs: Costs) -> JsonValue:

@@ -8,12 +8,16 @@ from osc.mysql.server import Server
 from osc.mysql.session import Conn
 
 FULL_REDO = 0.7
-"""Of the redo log's capacity: at 7/8 of what can be used, InnoDB flushes at the cost of everybody."""
+"""Of the redo log's capacity, on MySQL: at 7/8 of what can be used, InnoDB flushes at the cost of everybody."""
+FULL_REDO_MARIADB = 0.95
+"""On MariaDB, which writes pages out from 7/8 on, in the background, and hardly before: under any load its log is about as
+full as that, for good, and commits are none the dearer."""
 LONG_HISTORY = 1_000_000
 """Row versions that wait to be purged."""
 GROWN_HISTORY = 2.0
 """Times what it was at the start: a history that somebody else's old snapshot keeps does not become shorter by waiting."""
 
+_MARIADB_CAPACITY = "innodb_checkpoint_max_age"
 _HISTORY = "innodb_history_list_length"
 
 
@@ -36,7 +40,7 @@ class Pressure:
     def judge(self, status: Mapping[str, str]) -> str | None:
         """What there is to spare the server for, or None."""
         share = redo_share(status)
-        if share is not None and share >= FULL_REDO:
+        if share is not None and share >= full_redo(status):
             return f"the redo log is {share:.0%} full"
         history = int(status.get(_HISTORY, "0"))
         if self._first_history is None:
@@ -46,10 +50,15 @@ class Pressure:
         return None
 
 
+def full_redo(status: Mapping[str, str]) -> float:
+    """From which share on the redo log counts as full, on the server whose status that is."""
+    return FULL_REDO_MARIADB if _MARIADB_CAPACITY in status else FULL_REDO
+
+
 def redo_share(status: Mapping[str, str]) -> float | None:
     """How full the redo log is, 0 to 1; None where the server does not say (MySQL before 8.0.30)."""
-    if "innodb_checkpoint_max_age" in status:
-        return int(status["innodb_checkpoint_age"]) / max(1, int(status["innodb_checkpoint_max_age"]))
+    if _MARIADB_CAPACITY in status:
+        return int(status["innodb_checkpoint_age"]) / max(1, int(status[_MARIADB_CAPACITY]))
     if "innodb_redo_log_capacity_resized" not in status:
         return None
     age = int(status["innodb_redo_log_current_lsn"]) - int(status["innodb_redo_log_checkpoint_lsn"])

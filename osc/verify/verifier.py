@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from osc.control.stop import StopRequest
 from osc.copy.ranges import RangeDispatcher, one_key
-from osc.copy.sizing import ChunkSizer
+from osc.copy.sizing import MAX_ROWS, ChunkSizer
 from osc.errors import DifferencesFound, Stalled
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
@@ -55,8 +55,12 @@ class Verifier:
         session_variables: Mapping[str, str],
         stricter: Sequence[Index],
         verified: Key | None = None,
+        most_rows: int = MAX_ROWS,
     ) -> None:
-        """`stricter`: unique indexes of the ghost that the original does not have in the same form.
+        """`most_rows`: of a range. Where rows are long it ends early by their bytes, and looking for that end reads all that
+        were asked for.
+
+        `stricter`: unique indexes of the ghost that the original does not have in the same form.
 
         `verified`: an earlier run has compared every row below that key. Whatever has changed since is reconciled like any
         change, so it need not be compared again.
@@ -74,7 +78,7 @@ class Verifier:
         self._watermarks = Watermarks(compares=False, may_drop=False, low=verified)
         self._dispatcher = RangeDispatcher(comparison.projection, self._watermarks)
         self._end_is_verified = False
-        self._sizer = ChunkSizer(RANGE_TARGET_S)
+        self._sizer = ChunkSizer(RANGE_TARGET_S, most_rows=most_rows)
         self._lock = threading.Lock()
         self.rows = 0
         self.changed_rows = 0

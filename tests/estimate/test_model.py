@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osc.estimate.measured import Load, Measured, Traffic, Work
-from osc.estimate.model import Estimate, Job, estimate, level_at
+from osc.estimate.model import Estimate, Job, estimate
 
 JOB = Job(
     rows=1_000_000,
@@ -91,13 +91,6 @@ def test_regions_count_by_the_rows_that_they_stand_for() -> None:
     assert phase_s(found, "copy") == pytest.approx(1_000_000 * (0.9 * 5e-6 + 0.1 * 50e-6) / 2)
 
 
-def test_the_level_is_the_one_at_which_commits_cost_what_the_impact_allows() -> None:
-    # 0.9 * 2 * 2 ms = 3.6 ms, which is 1.6 ms more than the baseline, of 5 ms at full speed.
-    assert level_at(BUSY, 2.0) == pytest.approx(1.6 / 5)
-    assert level_at(BUSY, None) == 1.0
-    assert level_at(IDLE, 2.0) == 1.0
-
-
 def test_the_less_is_spared_the_sooner_it_ends() -> None:
     found = estimated(measured(BUSY))
     levels = [one.level for one in found.at_impacts]
@@ -148,6 +141,7 @@ def test_indexes_built_afterwards_take_longer_the_more_rows_there_are() -> None:
     assert phase_s(larger, "indexes") > 10 * phase_s(found, "indexes")
 
 
+@settings(max_examples=25)
 @given(
     rows=st.integers(1, 10**10),
     row_s=st.floats(1e-7, 1e-2),

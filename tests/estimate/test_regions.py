@@ -44,7 +44,8 @@ def test_a_key_in_the_middle(kinds: tuple[Kind, ...], start: Key, end: Key, midd
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(b"aaaa", b"zzzz"), (b"user-1000", b"user-9999"), (b"", b"m"), (b"\0\1", b"\xff")]
+    ("low", "high"),
+    [(b"aaaa", b"zzzz"), (b"user-1000", b"user-9999"), (b"", b"m"), (b"\0\1", b"\xff"), (b"Ab c", b"zz")],
 )
 def test_a_text_in_the_middle_sorts_in_between_and_stays_text(low: bytes, high: bytes) -> None:
     found = midway(columns("string"), (low,), (high,))
@@ -53,6 +54,18 @@ def test_a_text_in_the_middle_sorts_in_between_and_stays_text(low: bytes, high: 
     assert isinstance(middle, bytes)
     assert low < middle < high
     assert middle.isascii() or not high.isascii()
+
+
+@pytest.mark.parametrize(("low", "high"), [(b"order-00ab-eur", b"order-ff12-eur"), (b"00FF", b"F000"), (b"k1", b"kzz")])
+def test_between_letters_and_digits_are_letters_and_digits(low: bytes, high: bytes) -> None:
+    """Other characters sort before or behind all of them, whatever their bytes."""
+    found = midway(columns("string"), (low,), (high,))
+    assert found is not None
+    (middle,) = found
+    assert isinstance(middle, bytes)
+    assert low < middle < high
+    assert middle.replace(b"-", b"").isalnum()
+    assert middle.isupper() == low.isupper()
 
 
 @pytest.mark.everyday("mysql-9.7", reason="the optimizers' estimates of ranges are as old as InnoDB")

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import pymysql
 import pytest
 
+from bench.alters import ALTERS, TABLE
 from osc.errors import Refused
 from osc.mysql.session import Conn, Sessions
 from osc.native.innodb import read_innodb, row_version_limit
@@ -19,66 +20,10 @@ from osc.table.facts import Table, read_table
 from tests.plan.looking import global_variable
 from tests.servers import ServerUnderTest
 
-TABLE = (
-    "create table t (id int unsigned not null auto_increment primary key, a int, b varchar(20),"
-    " c varchar(10) not null default 'x', d decimal(5, 2), e enum('a', 'b'), txt text,"
-    " v int as (a + 1) virtual, s int as (a + 2) stored, key ia (a), key ib (b), unique key uc (id, c), check (d < 500))"
-)
 ROWS = (
     "insert into t (id, a, b, d, e, txt) values"
     " (1, 1, 'one', 1.5, 'a', 'x'), (2, 2, 'two', 2.5, 'b', 'y'), (3, 3, null, null, null, null)"
 )
-
-ALTERS = [
-    # columns
-    "add column z int",
-    "add column z int not null default 7 first",
-    "add column z varchar(9) default 'q', add column y int after a",
-    "add column z int as (a * 2) virtual",
-    "add column z int as (a * 2) stored",
-    "add column z datetime default now()",
-    "drop column txt",
-    "drop column a",
-    "drop column v",
-    "drop column s",
-    "rename column txt to text",
-    "change txt words text",
-    "rename column d to e2",
-    "modify txt text first",
-    "modify b varchar(40)",
-    "modify b varchar(300)",
-    "modify b varchar(10)",
-    "modify c varchar(10) null default 'x'",
-    "modify a bigint",
-    "modify a int not null",
-    "modify e enum('a', 'b', 'c')",
-    "modify e enum('z', 'a', 'b')",
-    "modify b varchar(20) character set latin1",
-    "alter column c set default 'y'",
-    "alter column c drop default",
-    "modify b varchar(20) comment 'words'",
-    # indexes
-    "add index iz (d)",
-    "add unique index uz (a)",
-    "add fulltext index f (txt)",
-    "drop index ia",
-    "drop index ia, add index ia (a, b)",
-    "rename index ia to iz",
-    "drop primary key, add primary key (id, c)",
-    "add column z int, add index iz (z)",
-    # the rest
-    "add check (a > -5)",
-    "add constraint small check (a > -5) not enforced",
-    "comment = 'words'",
-    "auto_increment = 100",
-    "engine = InnoDB",
-    "force",
-    "row_format = redundant",
-    "stats_persistent = 1",
-    "default character set latin1",
-    "convert to character set utf8mb4 collate utf8mb4_bin",
-    "partition by hash (id) partitions 2",
-]
 
 
 BARE = TABLE.replace(" check (d < 500)", " key id_d (d)")

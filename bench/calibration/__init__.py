@@ -1,0 +1,1 @@
+"""What `osc plan` foretells against what `osc migrate` then does."""
