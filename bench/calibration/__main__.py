@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.calibration.estimates import Calibrated, calibrate
 from bench.calibration.instant import Changed, change_instantly
 from bench.calibration.report import Found, line, read, write
-from bench.calibration.scenarios import INSTANT, SCENARIOS, SPARING
+from bench.calibration.scenarios import INSTANT, INSTANT_TABLE, SCENARIOS, SPARING
 from bench.calibration.sparing import Spared, spare
 from bench.host import Host, started
 from bench.loads import LoadFailed
@@ -84,7 +84,7 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> Iterator[Calibrated | Spa
                     say(f"  {SPARING}, round {number}")
                     yield spare(host, server, number, wanted.timing, sysbench)
         if INSTANT in names:
-            with _host(server, "kinds", wanted.rows, say) as host:
+            with _host(server, INSTANT_TABLE, wanted.rows, say) as host:
                 for change in change_instantly(host, server, wanted.timing.limit_s):
                     say(f"  {change.alter}: {change.strategy}, {change.alter_ms} ms of {change.duration_s:.2f} s")
                     yield change

@@ -38,5 +38,5 @@ SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _AL
 
 SPARING = "plan-1000"
 """What a plan does to a load."""
-INSTANT = "instant"
-"""What the server can do instantly."""
+INSTANT, INSTANT_TABLE = "instant", "kinds"
+"""What the server can do instantly, and to which table."""

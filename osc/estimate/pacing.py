@@ -30,7 +30,8 @@ STEP_TAKES_S = STEP_S + 0.1
 
 BESIDE_A_WORKER = 0.8
 """By that share of its usual cost a commit becomes dearer for each worker that is at work: it waits for their commits. What
-was measured at levels from 0.1 to 1 on MySQL 9.7 and MariaDB 11.8; a sample tells how far a server is from that."""
+was measured at levels from 0.1 to 1 on MySQL 9.7, and up to 0.5 on MariaDB 11.8; a sample tells how far a server
+is from that."""
 USUAL_STEPS = 10
 """So many steps of a sample have as much weight as what is usual."""
 BESIDE_A_BUILD = 2.5

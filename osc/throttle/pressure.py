@@ -11,7 +11,7 @@ FULL_REDO = 0.7
 """Of the redo log's capacity, on MySQL: at 7/8 of what can be used, InnoDB flushes at the cost of everybody."""
 FULL_REDO_MARIADB = 0.95
 """On MariaDB, which writes pages out from 7/8 on, in the background, and hardly before: under any load its log is about as
-full as that, for good, and commits are none the dearer."""
+full as that, for good. Held back at 70%, a migration took two to four times as long at 200 to 1,000 transactions a second."""
 LONG_HISTORY = 1_000_000
 """Row versions that wait to be purged."""
 GROWN_HISTORY = 2.0

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from bench.calibration.scenarios import INSTANT_TABLE
+from bench.calibration.scenarios import SCENARIOS as CALIBRATED
 from bench.contenders import NOT_IN_TIME
 from bench.goals import GOALS, verdicts
 from bench.measure import Felt, Run
@@ -123,7 +125,8 @@ def test_the_json_has_no_number_that_json_does_not_know(tmp_path: Path) -> None:
 
 
 def test_every_scenario_and_every_goal_is_of_something_that_exists() -> None:
-    assert {scenario.table for scenario in SCENARIOS.values()} == set(TABLES)
+    tables = {scenario.table for scenario in (*SCENARIOS.values(), *CALIBRATED.values())}
+    assert tables | {INSTANT_TABLE} == set(TABLES)
     assert {goal.scenario for goal in GOALS} <= set(SCENARIOS)
     for goal in GOALS:
         assert goal.setting in (None, *SCENARIOS[goal.scenario].settings)
