@@ -250,7 +250,8 @@ OPTIONS = (
         type=click.IntRange(min=1),
         metavar="S",
         help="Kill the connection of a transaction that has kept the swap waiting for so many seconds, unless it has changed "
-        "many rows or holds LOCK TABLES. Needs CONNECTION_ADMIN (MySQL) or CONNECTION ADMIN (MariaDB). Never, by default.",
+        "many rows or holds LOCK TABLES. Needs CONNECTION_ADMIN (MySQL) or CONNECTION ADMIN (MariaDB), and to see who holds "
+        "locks (performance_schema). Never, by default.",
     ),
     option(
         _SWAP,
