@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from osc.throttle.felt import Baseline, Felt, commit_limit_s, felt_by_others, most_under_way, usual
 from osc.throttle.others import Look
 
 IMPACTS: Mapping[str, float | None] = {"low": 2.0, "medium": 4.0, "high": 8.0, "max": None}
 """By how much the cost of a commit may grow; None for no pacing at all."""
 DEFAULT_IMPACT = "low"
-
-NEVER_MINDED_S = 0.0005
-"""By so much a commit may always become dearer: on a fast disk a factor of next to nothing would forbid any work."""
 
 LEAST_LEVEL = 0.05
 """Latency alone never stops progress altogether. What others change has to be reconciled at any pace, for as long as the
@@ -40,6 +38,8 @@ STEP_COMMITS = 5
 LEVEL_UP = 0.05
 """Where commits cost next to nothing more than they did; less where the limit is near."""
 STRONGEST_CUT = 0.4
+UNDER_PRESSURE = 2.0
+"""As dear as this counts what the server suffers from otherwise."""
 WORTH_A_RISE = 0.9
 """Of the limit: commits that cost less leave room."""
 MOSTLY_REST = 0.1
@@ -48,20 +48,19 @@ DRIFT = 0.2
 """The share of each step's that goes into the baseline there."""
 WEIGHT_OF_A_MEASUREMENT = 0.5
 """A measurement is short: the one before has a say, too."""
-LESS_COUNTS = 0.5
 STILL_WORSE = 1.3
+"""Times the baseline: a measurement waits for what is dearer to become cheaper, for as long as one may take."""
+STILL_MORE = 0.5
+"""Statements under way, as they come and go by chance."""
 
 FELT_OVER_S = 1.0
-FEWEST_LOOKS = 8
-NEVER_MINDED_STATEMENTS = 1.5
+"""So long ago begins what others feel now."""
 
 FIRST_MEASURE_S, MEASURE_S, LONGEST_MEASURE_S = 1.0, 0.4, 3.0
 MEASURED_COMMITS = 10
 SECOND_MEASURE_AFTER_S, MEASURE_EVERY_S = 4.0, 60.0
 """The first measurement is taken while the tool itself is only just starting, which costs commits something where both share
 a machine: the next one follows soon, and each takes four times as long to come as the one before, up to a minute."""
-SLOWEST_LEFT_OUT = 0.1
-"""The share of the slowest commits that does not count: a single stall is not what is usual."""
 
 WINDOW_S = 2.0
 SHORTEST_WINDOW_S = 0.08
@@ -93,55 +92,6 @@ class Pace:
     """Seconds of pause for each second of work."""
     reason: str | None = None
     """Why not at full speed, or why at full speed where that was decided; None where nothing was decided yet."""
-
-
-class Baseline:
-    """What something takes while the migration rests."""
-
-    def __init__(self, value_s: float) -> None:
-        self.value_s = value_s
-
-    def learn(self, value_s: float, weight: float) -> None:
-        """It took that long at rest. What is less disproves the baseline, since the migration can only have made it more; what
-        is more may have been a bad moment of the application's own, and has a say."""
-        if value_s < self.value_s:
-            weight = max(weight, LESS_COUNTS)
-        self.value_s += weight * (value_s - self.value_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Felt:
-    """What others' statements were like over a while."""
-
-    under_way: float
-    """On average."""
-    statements_a_second: float
-
-    @property
-    def statement_s(self) -> float:
-        """How long one took, by Little's law."""
-        return self.under_way / self.statements_a_second
-
-
-def felt_by_others(looks: Sequence[Look], since_s: float) -> Felt | None:
-    """From the looks since then; None where they are too few, or nothing was sent."""
-    recent = [look for look in looks if look.at_s >= since_s]
-    if len(recent) < FEWEST_LOOKS:
-        return None
-    span_s = recent[-1].at_s - recent[0].at_s
-    sent = recent[-1].sent_at_least - recent[0].sent_at_most
-    if span_s <= 0 or sent <= 0:
-        return None
-    return Felt(sum(look.under_way for look in recent) / len(recent), sent / span_s)
-
-
-def most_under_way(statement_s: float, statements_a_second: float, factor: float) -> float:
-    """How many statements of others may be under way at a time that take `statement_s` without the migration.
-
-    One more than without it is never minded: somebody's report may have begun.
-    """
-    without = statement_s * statements_a_second
-    return max(factor * without, without + NEVER_MINDED_STATEMENTS)
 
 
 class Governor:
@@ -271,7 +221,7 @@ class Governor:
         commits = self._commit is not None and usual(last) > STILL_WORSE * self._commit.value_s
         if felt is None or self._statement is None:
             return commits
-        return commits or felt.under_way > STILL_WORSE * self._statement.value_s * felt.statements_a_second + 0.5
+        return commits or felt.under_way > STILL_WORSE * self._statement.value_s * felt.statements_a_second + STILL_MORE
 
     def _be_paced(self, at_s: float) -> None:
         self._state, self._since_s = "paced", at_s
@@ -280,6 +230,21 @@ class Governor:
         self.pace = self._paced()
 
     def _step(self, at_s: float) -> None:
+        dearness = self._dearness(at_s)
+        if dearness > WORTH_A_RISE:
+            self._slow_start = False
+        if dearness > 1.0:
+            self._level *= max(STRONGEST_CUT, WORTH_A_RISE / dearness)
+        elif dearness < WORTH_A_RISE:
+            self._level += SLOW_START * self._level if self._slow_start else LEVEL_UP * (1.0 - dearness)
+        self._level = min(1.0, max(LEAST_LEVEL, self._level))
+        self.pace = self._paced()
+        self._samples, self._rest_samples, self._since_s = [], [], at_s
+        if at_s >= self._measure_at_s:
+            self._begin_measuring(at_s, MEASURE_S)
+
+    def _dearness(self, at_s: float) -> float:
+        """What commits and statements cost in the last step: 1 is the most that they may. Says why."""
         assert self._commit is not None
         assert self._factor is not None
         self.commit_s = usual(self._samples)
@@ -287,27 +252,18 @@ class Governor:
             rest_s = usual(self._rest_samples)
             if self._level <= MOSTLY_REST or rest_s < self._commit.value_s:
                 self._commit.learn(rest_s, DRIFT)
-        self._samples, self._rest_samples, self._since_s = [], [], at_s
-        ratio = self.commit_s / commit_limit_s(self._commit.value_s, self._factor)
-        self._why = self._comparison(self.commit_s)
+        dearness, self._why = (
+            self.commit_s / commit_limit_s(self._commit.value_s, self._factor),
+            self._comparison(self.commit_s),
+        )
         felt = felt_by_others(self._looks, at_s - FELT_OVER_S)
         if felt is not None and self._statement is not None:
-            others = felt.under_way / most_under_way(self._statement.value_s, felt.statements_a_second, self._factor)
-            if others > ratio:
-                ratio, self._why = others, self._comparison_of_others(felt)
+            of_others = felt.under_way / most_under_way(self._statement.value_s, felt.statements_a_second, self._factor)
+            if of_others > dearness:
+                dearness, self._why = of_others, self._comparison_of_others(felt)
         if self.pressure is not None:
-            ratio = max(ratio, 2.0)
-            self._why = self.pressure
-        if ratio > WORTH_A_RISE:
-            self._slow_start = False
-        if ratio > 1.0:
-            self._level *= max(STRONGEST_CUT, WORTH_A_RISE / ratio)
-        elif ratio < WORTH_A_RISE:
-            self._level += SLOW_START * self._level if self._slow_start else LEVEL_UP * (1.0 - ratio)
-        self._level = min(1.0, max(LEAST_LEVEL, self._level))
-        self.pace = self._paced()
-        if at_s >= self._measure_at_s:
-            self._begin_measuring(at_s, MEASURE_S)
+            dearness, self._why = max(dearness, UNDER_PRESSURE), self.pressure
+        return dearness
 
     # --- the pace -------------------------------------------------------------------------------------------------
 
@@ -365,17 +321,6 @@ class BacklogRest:
 def chunk_s_at(level: float, full_s: float) -> float:
     """How long a chunk should take at that level, when it may take `full_s` at full speed."""
     return max(min(LEAST_CHUNK_S, full_s), full_s * level**2)
-
-
-def commit_limit_s(baseline_s: float, factor: float) -> float:
-    """What a commit may cost that costs `baseline_s` without the migration, in seconds."""
-    return max(baseline_s * factor, baseline_s + NEVER_MINDED_S)
-
-
-def usual(samples_s: Sequence[float]) -> float:
-    """The mean of the samples, the slowest tenth left out."""
-    kept = sorted(samples_s)[: max(1, round(len(samples_s) * (1 - SLOWEST_LEFT_OUT)))]
-    return sum(kept) / len(kept)
 
 
 def impact_factor(impact: str) -> float | None:
