@@ -48,6 +48,9 @@ DRIFT = 0.2
 """The share of each step's that goes into the baseline there."""
 WEIGHT_OF_A_MEASUREMENT = 0.5
 """A measurement is short: the one before has a say, too."""
+WEIGHT_WHERE_WORSE = 0.1
+"""Of one that found the server far from what it was though the migration rested: as long as the application catches up with
+what it could not do beside the migration, that is no baseline. After some minutes it is."""
 STILL_WORSE = 1.3
 """Times the baseline: a measurement waits for what is dearer to become cheaper, for as long as one may take."""
 STILL_MORE = 0.5
@@ -201,23 +204,29 @@ class Governor:
         # The last ones: before, the application may still have caught up with what it could not do beside the migration.
         last = [took_s for rested_at_s, took_s in self._rested if rested_at_s >= at_s - self._measuring_for_s]
         felt = felt_by_others(self._looks, at_s - self._measuring_for_s)
-        if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or self._is_catching_up(last, felt)):
+        is_worse = len(last) >= MEASURED_COMMITS and self._is_worse(last, felt)
+        if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or is_worse):
             return
+        weight = WEIGHT_WHERE_WORSE if is_worse else WEIGHT_OF_A_MEASUREMENT
         if self._commit is None:
             # Without a single commit at rest, one beside a chunk is better than no limit.
             self._commit = Baseline(usual(last or [took_s]))
         elif last:
-            self._commit.learn(usual(last), WEIGHT_OF_A_MEASUREMENT)
+            self._commit.learn(usual(last), weight)
         if felt is not None and self._statement is None:
             self._statement = Baseline(felt.statement_s)
         elif felt is not None and self._statement is not None:
-            self._statement.learn(felt.statement_s, WEIGHT_OF_A_MEASUREMENT)
+            self._statement.learn(felt.statement_s, weight)
+        if is_worse:
+            # Either it still has not caught up, and needs more room for it, or it is slower by itself, as time will tell.
+            self._level, self._slow_start = LEAST_LEVEL, False
+            self._measure_again_s = SECOND_MEASURE_AFTER_S
         self._measure_at_s = at_s + self._measure_again_s
         self._measure_again_s = min(4 * self._measure_again_s, MEASURE_EVERY_S)
         self._be_paced(at_s)
 
-    def _is_catching_up(self, last: Sequence[float], felt: Felt | None) -> bool:
-        """Whether what others feel is still worse than it was without the migration. If it stays so, it is their own doing."""
+    def _is_worse(self, last: Sequence[float], felt: Felt | None) -> bool:
+        """Whether others feel worse than without the migration, though it rests."""
         commits = self._commit is not None and usual(last) > STILL_WORSE * self._commit.value_s
         if felt is None or self._statement is None:
             return commits

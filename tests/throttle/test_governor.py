@@ -11,7 +11,9 @@ from osc.throttle.governor import (
     FIRST_MEASURE_S,
     IMPACTS,
     LEAST_LEVEL,
+    LONGEST_MEASURE_S,
     MEASURE_EVERY_S,
+    SECOND_MEASURE_AFTER_S,
     SMALL_BACKLOG,
     BacklogRest,
     Governor,
@@ -157,6 +159,18 @@ def test_a_day_that_becomes_busier_is_a_new_baseline() -> None:
     server.run(MEASURE_EVERY_S * 3)
     assert server.governor.baseline_s == pytest.approx(server.own_s, rel=0.5)
     assert server.run(10)[-1].level > LEAST_LEVEL
+
+
+def test_what_is_dear_while_the_application_catches_up_is_no_baseline() -> None:
+    server = simulated(added_s=0.02)
+    server.run(FIRST_MEASURE_S + 1)
+    before = server.governor.baseline_s
+    assert before is not None
+    server.own_s *= 3
+    server.run(SECOND_MEASURE_AFTER_S + LONGEST_MEASURE_S)
+    assert server.governor.baseline_s is not None
+    assert server.governor.baseline_s < 1.4 * before
+    assert server.governor.pace.level == LEAST_LEVEL
 
 
 def test_pressure_slows_down_whatever_commits_cost() -> None:
