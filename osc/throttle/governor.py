@@ -202,7 +202,8 @@ class Governor:
         if elapsed_s < self._measuring_for_s:
             return
         # The last ones: before, the application may still have caught up with what it could not do beside the migration.
-        last = [took_s for rested_at_s, took_s in self._rested if rested_at_s >= at_s - self._measuring_for_s]
+        recent = sum(rested_at_s >= at_s - self._measuring_for_s for rested_at_s, _ in self._rested)
+        last = [took_s for _, took_s in self._rested[-max(MEASURED_COMMITS, recent) :]]
         felt = felt_by_others(self._looks, at_s - self._measuring_for_s)
         is_worse = len(last) >= MEASURED_COMMITS and self._is_worse(last, felt)
         if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or is_worse):
