@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from osc.throttle.felt import Baseline, Felt, commit_limit_s, felt_by_others, most_under_way, usual
+from osc.throttle.felt import (
+    NEVER_MINDED_STATEMENTS,
+    Baseline,
+    Felt,
+    commit_limit_s,
+    felt_by_others,
+    most_under_way,
+    usual,
+)
 from osc.throttle.others import Look
 
 IMPACTS: Mapping[str, float | None] = {"low": 2.0, "medium": 4.0, "high": 8.0, "max": None}
@@ -53,8 +61,6 @@ WEIGHT_WHERE_WORSE = 0.1
 what it could not do beside the migration, that is no baseline. After some minutes it is."""
 STILL_WORSE = 1.3
 """Times the baseline: a measurement waits for what is dearer to become cheaper, for as long as one may take."""
-STILL_MORE = 0.5
-"""Statements under way, as they come and go by chance."""
 
 FELT_OVER_S = 1.0
 """So long ago begins what others feel now."""
@@ -231,7 +237,11 @@ class Governor:
         commits = self._commit is not None and usual(last) > STILL_WORSE * self._commit.value_s
         if felt is None or self._statement is None:
             return commits
-        return commits or felt.under_way > STILL_WORSE * self._statement.value_s * felt.statements_a_second + STILL_MORE
+        return (
+            commits
+            or felt.under_way
+            > STILL_WORSE * self._statement.value_s * felt.statements_a_second + NEVER_MINDED_STATEMENTS
+        )
 
     def _be_paced(self, at_s: float) -> None:
         self._state, self._since_s = "paced", at_s
