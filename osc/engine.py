@@ -19,8 +19,9 @@ from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
 from osc.cutover.names import SwapNames
-from osc.errors import DifferencesFound, OscError
-from osc.mysql.session import Conn, Sessions
+from osc.errors import DifferencesFound, Interrupted, OscError
+from osc.mysql.ending import time_limit
+from osc.mysql.session import Conn, Sessions, error_text
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.prepared import Beginning, TablePair
@@ -61,6 +62,7 @@ CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
+LOOK_FOR_S = 1
 
 WRITER_WAIT_TIMEOUT_S = 30
 """A transaction whose host has vanished holds its row locks, and the run's epoch, no longer. A writer that was only idle for
@@ -167,6 +169,13 @@ class Engine:
             options.default_retries,
         )
         self._key_span = KeySpan(pair.projection)
+        self._for_key_span = SteadySession(
+            sessions,
+            "look how far the copy has come",
+            stop,
+            variables={"lock_wait_timeout": str(LOOK_FOR_S), **time_limit(sessions.server, LOOK_FOR_S)},
+            attempts=1,
+        )
         self.verifier: Verifier | None = None
         self._ahead: Ahead | None = None
         self._reverification: Reverification | None = None
@@ -225,7 +234,7 @@ class Engine:
         self.verifier = self._first_verifier()
         if self._stage == "copy":
             self.copy.start()
-            self._checkpoints.run(self._key_span.look)
+            self._look_how_far()
             if self._may_verify_ahead:
                 self._ahead = Ahead(self.verifier, lambda: self.watermarks.low, lambda: self.throttle.has_time_to_spare)
                 self._ahead.start()
@@ -346,7 +355,21 @@ class Engine:
         if self.has_checkpoint and time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S:
             self.save_checkpoint()
             if self._stage == "copy":
-                self._checkpoints.run(self._key_span.look)
+                self._look_how_far()
+
+    def _look_how_far(self) -> None:
+        """For the time that is left to be told: whatever goes wrong is not worth a migration.
+
+        Not while the run is held back: somebody may have locked the original meanwhile.
+        """
+        if self.throttle.gate.closed_by() is not None:
+            return
+        try:
+            self._for_key_span.run(self._key_span.look)
+        except Interrupted:
+            raise
+        except (pymysql.err.MySQLError, OscError, OSError) as error:
+            log.info("how far the copy has come in the key is not known: %s", error_text(error))
 
     def raise_what_the_tail_knows(self) -> None:
         """Raise what the tail dies of within a moment, if it does."""
@@ -443,6 +466,7 @@ class Engine:
         self.heartbeat.close()
         self._xa.close()
         self._checkpoints.close()
+        self._for_key_span.close()
 
     def _end_reverification(self) -> None:
         """What it finds so late is of no account: the run ends for another reason, or has swapped."""

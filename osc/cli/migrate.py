@@ -42,6 +42,7 @@ from osc.progress.output import Output
 from osc.progress.plain import PlainReporter
 from osc.progress.report import Reporter, Result
 from osc.progress.tee import TeeReporter
+from osc.report.plan import UNKNOWN
 from osc.report.planfile import PlanFile, check_plan
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _run(
         sessions = Sessions(resolved.settings)
         if plan is not None:
             check_plan(sessions, plan, options)
-            options = replace(options, planned_strategy=plan.strategy)
+            options = replace(options, planned_strategy=None if plan.strategy == UNKNOWN else plan.strategy)
         confirm = None if yes or not is_terminal() else _confirm(reporting, stop)
         planned = None if plan is None else plan.estimates.get(options.impact)
         result = _migrate(sessions, binlog, options, reporter, confirm, stop, planned)

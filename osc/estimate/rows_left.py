@@ -22,6 +22,10 @@ ALIKE, APART = 0.05, 0.15
 """Of all rows: up to the first, either may be the better figure; from the second on it is the key's."""
 AGREES, CONTRADICTS = 0.3, 0.6
 """By the first the server's estimate is often wrong; from the second on it is the key that misleads."""
+NEARLY = 0.95
+"""Of the server's figure: from there on it becomes doubtful, and with more rows than that it is refuted."""
+MOST_TIMES = 10.0
+"""Of all rows: a single key far behind all others would tell of any number."""
 
 
 class RowsLeft:
@@ -58,10 +62,11 @@ class RowsLeft:
         by_key = self._by_key()
         if by_key is None or self._share is None:
             return by_server
+        by_key = min(by_key, MOST_TIMES * max(self._estimated, self._rows))
         apart = abs(by_key - by_server) / max(self._estimated, self._rows)
         own_say = 0.5 + 0.5 * _part(apart, ALIKE, APART)
         agreement = own_say * (1 - _part(apart, AGREES, CONTRADICTS))
-        is_refuted = min(1.0, self._rows / self._estimated) ** 8
+        is_refuted = _part(self._rows / self._estimated, NEARLY, 1.0)
         weight = max(agreement, self._share**3, is_refuted)
         return weight * by_key + (1 - weight) * by_server
 

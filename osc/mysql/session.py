@@ -160,6 +160,18 @@ class CountedConnection(Conn):
         with self._count.one_under_way():
             return int(super().query(sql, unbuffered))
 
+    def begin(self) -> None:
+        with self._count.one_under_way():
+            super().begin()
+
+    def commit(self) -> None:
+        with self._count.one_under_way():
+            super().commit()
+
+    def rollback(self) -> None:
+        with self._count.one_under_way():
+            super().rollback()
+
     def _execute_command(self, command: int, sql: str | bytes) -> None:
         self._count.one_is_sent()
         super()._execute_command(command, sql)  # type: ignore[misc]

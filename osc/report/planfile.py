@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -119,7 +120,10 @@ def _estimates(stored: object, facts: Mapping[str, object]) -> Mapping[str, Plan
 
 
 def _spread(stored: Mapping[str, float]) -> Spread:
-    return Spread(float(stored["p10_s"]), float(stored["p50_s"]), float(stored["p90_s"]))
+    values = [float(stored[name]) for name in ("p10_s", "p50_s", "p90_s")]
+    if not all(0.0 <= value < math.inf for value in values):
+        raise ValueError(f"{values} are not durations")
+    return Spread(*values)
 
 
 def check_plan(sessions: Sessions, plan: PlanFile, options: MigrationOptions) -> None:

@@ -35,6 +35,10 @@ class Baseline:
         is more may have been a bad moment of the application's own, and has a say."""
         if value_s < self.value_s:
             weight = max(weight, LESS_COUNTS)
+        self.drift(value_s, weight)
+
+    def drift(self, value_s: float, weight: float) -> None:
+        """It took that long for a moment, which has a say whether that is more or less."""
         self.value_s += weight * (value_s - self.value_s)
 
 
@@ -64,13 +68,13 @@ def felt_by_others(looks: Sequence[Look], since_s: float) -> Felt | None:
     return Felt(sum(look.under_way for look in recent) / len(recent), sent / span_s)
 
 
-def most_under_way(statement_s: float, statements_a_second: float, factor: float) -> float:
+def most_under_way(statement_s: float, statements_a_second: float, factor: float, usually: float) -> float:
     """How many statements of others may be under way at a time that take `statement_s` without the migration.
 
-    One more than without it is never minded: somebody's report may have begun.
+    `usually`: so many were at the last measurement; some may run all the time, however few others are sent.
     """
     without = statement_s * statements_a_second
-    return max(factor * without, without + NEVER_MINDED_STATEMENTS)
+    return max(factor * without, max(without, usually) + NEVER_MINDED_STATEMENTS)
 
 
 def commit_limit_s(baseline_s: float, factor: float) -> float:

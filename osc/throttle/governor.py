@@ -52,6 +52,8 @@ WORTH_A_RISE = 0.9
 """Of the limit: commits that cost less leave room."""
 MOSTLY_REST = 0.1
 """At this level and below, what commits cost between two chunks is what they cost anyway."""
+FAR_CHEAPER = 1.3
+"""Times cheaper than the baseline: less is chance."""
 DRIFT = 0.2
 """The share of each step's that goes into the baseline there."""
 WEIGHT_OF_A_MEASUREMENT = 0.5
@@ -127,6 +129,8 @@ class Governor:
         """What the server suffers from besides slow commits; each step slows down while there is something."""
         self._statement: Baseline | None = None
         """How long a statement of others took, on average, while the migration rested."""
+        self._usually_under_way = 0.0
+        """Of them, at the last measurement."""
         self._commit: Baseline | None = None
         self.commit_s: float | None = None
         """What a commit cost in the last step; None where nobody else is active."""
@@ -184,8 +188,13 @@ class Governor:
         if span_s < SHORTEST_WINDOW_S:
             return None
         statements = last.sent_at_least - first.sent_at_most
-        if self._state in ("measuring", "paced") and span_s < WINDOW_S / 2:
-            return True
+        if self._state in ("measuring", "paced"):
+            if span_s < WINDOW_S / 2:
+                return True
+            # Who waits for what is under way sends nothing new.
+            under_way = sum(look.under_way for look in self._looks) / len(self._looks)
+            if under_way > self._usually_under_way + NEVER_MINDED_STATEMENTS:
+                return True
         return statements >= ACTIVE_STATEMENTS and statements >= ACTIVE_STATEMENTS_S * span_s
 
     def _begin_again(self, at_s: float) -> None:
@@ -209,8 +218,10 @@ class Governor:
             return
         # The last ones: before, the application may still have caught up with what it could not do beside the migration.
         recent = sum(rested_at_s >= at_s - self._measuring_for_s for rested_at_s, _ in self._rested)
-        last = [took_s for _, took_s in self._rested[-max(MEASURED_COMMITS, recent) :]]
-        felt = felt_by_others(self._looks, at_s - self._measuring_for_s)
+        counted = self._rested[-max(MEASURED_COMMITS, recent) :]
+        last = [took_s for _, took_s in counted]
+        # What others feel while something is always at work, as while indexes are built, is not what they feel without it.
+        felt = felt_by_others(self._looks, counted[0][0]) if len(counted) >= MEASURED_COMMITS else None
         is_worse = len(last) >= MEASURED_COMMITS and self._is_worse(last, felt)
         if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or is_worse):
             return
@@ -224,6 +235,8 @@ class Governor:
             self._statement = Baseline(felt.statement_s)
         elif felt is not None and self._statement is not None:
             self._statement.learn(felt.statement_s, weight)
+        if felt is not None and not is_worse:
+            self._usually_under_way = felt.under_way
         if is_worse:
             # Either it still has not caught up, and needs more room for it, or it is slower by itself, as time will tell.
             self._level, self._slow_start = LEAST_LEVEL, False
@@ -237,11 +250,8 @@ class Governor:
         commits = self._commit is not None and usual(last) > STILL_WORSE * self._commit.value_s
         if felt is None or self._statement is None:
             return commits
-        return (
-            commits
-            or felt.under_way
-            > STILL_WORSE * self._statement.value_s * felt.statements_a_second + NEVER_MINDED_STATEMENTS
-        )
+        usually_under_way = max(self._statement.value_s * felt.statements_a_second, self._usually_under_way)
+        return commits or felt.under_way > STILL_WORSE * usually_under_way + NEVER_MINDED_STATEMENTS
 
     def _be_paced(self, at_s: float) -> None:
         self._state, self._since_s = "paced", at_s
@@ -270,15 +280,18 @@ class Governor:
         self.commit_s = usual(self._samples)
         if len(self._rest_samples) >= STEP_COMMITS:
             rest_s = usual(self._rest_samples)
-            if self._level <= MOSTLY_REST or rest_s < self._commit.value_s:
-                self._commit.learn(rest_s, DRIFT)
+            if self._level <= MOSTLY_REST or rest_s * FAR_CHEAPER < self._commit.value_s:
+                self._commit.drift(rest_s, DRIFT)
         dearness, self._why = (
             self.commit_s / commit_limit_s(self._commit.value_s, self._factor),
             self._comparison(self.commit_s),
         )
         felt = felt_by_others(self._looks, at_s - FELT_OVER_S)
         if felt is not None and self._statement is not None:
-            of_others = felt.under_way / most_under_way(self._statement.value_s, felt.statements_a_second, self._factor)
+            most = most_under_way(
+                self._statement.value_s, felt.statements_a_second, self._factor, self._usually_under_way
+            )
+            of_others = felt.under_way / most
             if of_others > dearness:
                 dearness, self._why = of_others, self._comparison_of_others(felt)
         if self.pressure is not None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from osc.mysql.session import Conn, Sessions
+import pymysql
+
+from osc.mysql.session import Conn, Sessions, is_lost
 
 _NOT_WORK = ("Binlog Dump", "Binlog Dump GTID", "Daemon")
 """Sessions that count as running all the time: replicas that are fed, and the event scheduler."""
@@ -61,11 +63,17 @@ class Others:
         now = time.monotonic()
         if self._looked_for_them_at_s is not None and now - self._looked_for_them_at_s < _LOOK_FOR_THEM_EVERY_S:
             return
-        with connection.cursor() as cursor:
-            cursor.execute("select count(*) from information_schema.processlist where command in %s", (_NOT_WORK,))
-            row = cursor.fetchone()
-        self._not_work = 0 if row is None else int(row[0])
         self._looked_for_them_at_s = now
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select count(*) from information_schema.processlist where command in %s", (_NOT_WORK,))
+                row = cursor.fetchone()
+        except pymysql.err.MySQLError as error:
+            if is_lost(error):
+                raise
+            # On MySQL a statement with characters beyond the basic plane hides the list (error 3854): it was as it was.
+            return
+        self._not_work = 0 if row is None else int(row[0])
 
 
 def others_are_busy(sessions: Sessions, connection: Conn) -> bool:

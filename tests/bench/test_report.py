@@ -125,7 +125,7 @@ def test_the_json_has_no_number_that_json_does_not_know(tmp_path: Path) -> None:
 
 
 def test_every_scenario_and_every_goal_is_of_something_that_exists() -> None:
-    tables = {scenario.table for scenario in (*SCENARIOS.values(), *CALIBRATED.values())}
+    tables = {scenario.table for scenario in SCENARIOS.values()} | {scenario.table for scenario in CALIBRATED.values()}
     assert tables | {INSTANT_TABLE} == set(TABLES)
     assert {goal.scenario for goal in GOALS} <= set(SCENARIOS)
     for goal in GOALS:

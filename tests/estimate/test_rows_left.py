@@ -63,3 +63,11 @@ def test_the_end_of_the_keys_is_the_end_whatever_the_server_says() -> None:
     rows_left = RowsLeft(ROWS)
     rows_left.saw(ROWS // 2, 1.0)
     assert (rows_left.left, rows_left.total) == (0, ROWS // 2)
+
+
+def test_one_key_far_behind_all_others_does_not_mislead() -> None:
+    rows, far = 1_000_000, 2**63 - 1
+    found = RowsLeft(rows)
+    for copied in range(0, 900_000, 1_000):
+        found.saw(copied, copied / far)
+    assert found.left == pytest.approx(rows - 899_000, rel=0.05)
