@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from osc.progress.gauges import Gauges
 from osc.progress.rate import RateMeter
 from osc.progress.report import AlterAttempt, CutOverAttempt, Phase, PlannedTime, Reporter, Result, Status
 from osc.table.facts import Table
+
+log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 0.25
 
@@ -157,24 +160,24 @@ class Meter:
             waiting_for=self._waiting_for,
             proof_age_s=None if self._verified_at is None else now - self._verified_at,
         )
-        remaining = self._remaining
-        remaining.saw(
-            Look(
-                at_s=now,
-                phase=phase,
-                rows_copied=engine.rows_copied,
-                rows_verified=engine.rows_verified,
-                key_share=engine.key_share,
-                is_held=status.is_held,
-                is_building=engine.is_building,
+        try:
+            self._remaining.saw(
+                Look(
+                    at_s=now,
+                    phase=phase,
+                    rows_copied=engine.rows_copied,
+                    rows_verified=engine.rows_verified,
+                    key_share=engine.key_share,
+                    is_held=status.is_held,
+                    is_building=engine.is_building,
+                )
             )
-        )
-        return replace(
-            status,
-            rows_estimated=remaining.rows_total,
-            verify_total=max(remaining.rows_total, engine.rows_verified),
-            eta_s=remaining.eta_s,
-        )
+            total, eta_s = self._remaining.rows_total, self._remaining.eta_s
+        except (ArithmeticError, ValueError):
+            # No figure for people is worth a migration.
+            log.exception("the time that is left cannot be told")
+            total, eta_s = engine.rows_copied, None
+        return replace(status, rows_estimated=total, verify_total=max(total, engine.rows_verified), eta_s=eta_s)
 
     def _tell_of_throttling(self, reason: str | None) -> None:
         if (reason is None) != (self._throttled_by is None):

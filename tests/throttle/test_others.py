@@ -12,7 +12,7 @@ from osc.throttle.others import Others, others_are_busy
 from tests.mysql.test_transactions import statement_with_an_emoji
 from tests.servers import ServerUnderTest
 
-pytestmark = pytest.mark.in_turn("two status variables, which both flavors have")
+pytestmark = pytest.mark.in_turn(reason="two status variables, which both flavors have")
 
 LOOKS = 30
 
