@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import pymysql
 
@@ -21,7 +22,7 @@ from osc.options import MigrationOptions
 from osc.plan.alter import AlterStatement
 from osc.plan.mapping import ColumnMapping, implicit_default, map_columns
 from osc.prepared import Beginning, Prepared, TablePair
-from osc.state.checkpoint import Fingerprint
+from osc.state.checkpoint import Checkpoint, Fingerprint
 from osc.state.leftovers import resumable_checkpoint
 from osc.state.table import StateTable
 from osc.table.choose import TEMPORARY_INDEX, choose_key, other_unique_indexes, stricter_indexes
@@ -33,7 +34,7 @@ from osc.table.names import Names, decorated
 from osc.table.projection import MigrationKey, Projection
 from osc.table.temporary_key import add_temporary_key
 from osc.table.width import wide_columns
-from osc.tail.coordinate import current_coordinate
+from osc.tail.coordinate import Coordinate, current_coordinate
 from osc.throttle.governor import impact_factor
 from osc.throttle.others import others_are_busy
 from osc.verify.compare import Comparison
@@ -60,7 +61,13 @@ def prepare_tables(
     Raises Refused and its kin when the server does not want the ALTER or nothing can be resumed; then nothing is left.
     """
     try:
-        return _prepare(sessions, binlog, names, source, alter, options, note)
+        with (
+            closing(sessions.open("make the ghost table", {"lock_wait_timeout": str(DEFINE_WAIT_S)})) as connection,
+            closing(binlog.open("read the binlog's coordinate")) as binlog_connection,
+        ):
+            return _Preparation(
+                sessions, connection, binlog.server, binlog_connection, names, source, alter, options, note
+            ).run()
     except pymysql.err.OperationalError as error:
         if error_code(error) != LOCK_WAIT_TIMEOUT:
             raise
@@ -71,102 +78,124 @@ def prepare_tables(
         ) from error
 
 
-def _prepare(
-    sessions: Sessions,
-    binlog: Sessions,
-    names: Names,
-    source: Table,
-    alter: AlterStatement,
-    options: MigrationOptions,
-    note: Callable[[str], None],
-) -> Prepared:
-    connection = sessions.open("make the ghost table", {"lock_wait_timeout": str(DEFINE_WAIT_S)})
-    binlog_connection = binlog.open("read the binlog's coordinate")
-    state = StateTable(names.database, names.state)
-    try:
-        if state.is_ours(connection):
-            for done in restore_names(connection, earlier_names(connection, names)):
-                note(f"an earlier run ended in the middle of a swap: {done}")
-        wanted = Fingerprint(
-            alter=Fingerprint.of_alter(alter),
-            source=Fingerprint.digest(source.structure),
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """The tables of one migration: those that an earlier run has left and that can be gone on with, else new ones."""
+
+    sessions: Sessions
+    connection: Conn
+    binlog_server: Server
+    binlog_connection: Conn
+    names: Names
+    source: Table
+    alter: AlterStatement
+    options: MigrationOptions
+    note: Callable[[str], None]
+
+    @property
+    def state(self) -> StateTable:
+        return StateTable(self.names.database, self.names.state)
+
+    @property
+    def wanted(self) -> Fingerprint:
+        """What a checkpoint must fit, as far as it is known before there is a ghost."""
+        return Fingerprint(
+            alter=Fingerprint.of_alter(self.alter),
+            source=Fingerprint.digest(self.source.structure),
             ghost="",
-            server=" ".join(dict.fromkeys((sessions.server.identity, binlog.server.identity))),
+            server=" ".join(dict.fromkeys((self.sessions.server.identity, self.binlog_server.identity))),
         )
+
+    def run(self) -> Prepared:
+        """Raises ResumeRefused, Refused and Stalled; then nothing is left behind that was not there."""
+        connection, names = self.connection, self.names
+        if self.state.is_ours(connection):
+            for done in restore_names(connection, earlier_names(connection, names)):
+                self.note(f"an earlier run ended in the middle of a swap: {done}")
         checkpoint = resumable_checkpoint(
             connection,
-            binlog_connection,
-            binlog.server,
-            state,
+            self.binlog_connection,
+            self.binlog_server,
+            self.state,
             names,
-            wanted,
-            options.resume,
-            options.initially_drop_ghost,
+            self.wanted,
+            self.options.resume,
+            self.options.initially_drop_ghost,
         )
-        if checkpoint is not None:
-            if options.initially_drop_old:
-                _drop(connection, names.database, [names.old], note)
-            if options.initially_drop_ghost:
-                note("--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)")
-            pair = _pair(connection, sessions.server, names, source, alter, options.allow_lossy)
-            if checkpoint.fingerprint.conversion != _conversion(connection, pair, options.allow_lossy):
-                raise ResumeRefused(
-                    f"the rows in {qualified(names.database, names.ghost)} were converted otherwise than this command would: "
-                    "--allow-lossy, or the server's time zone or sql_mode, is not what it was. Nothing was changed. Run the "
-                    "earlier command again to go on, or give --resume=never to start afresh"
-                )
-            end_builds(connection, names.database, names.ghost)
-            epoch = raise_epoch(sessions, state)
-            state.note_old_name(connection, names.old)
-            return Prepared(
-                pair,
-                state,
-                Beginning(
-                    epoch=epoch,
-                    coordinate=checkpoint.coordinate,
-                    stage=checkpoint.stage,
-                    low=checkpoint.low,
-                    guard=one_key(connection, pair.projection, pair.projection.last_ghost_key()),
-                    rows_copied=checkpoint.rows_copied,
-                    copy_s=checkpoint.copy_s,
-                    deferred=checkpoint.deferred,
-                    verified=checkpoint.verified,
-                    rows_verified=checkpoint.rows_verified,
-                    resumed_at=current_coordinate(binlog_connection, binlog.server),
-                ),
-                checkpoint.fingerprint,
+        return self._start_afresh() if checkpoint is None else self._resume(checkpoint)
+
+    def _resume(self, checkpoint: Checkpoint) -> Prepared:
+        connection, names, options = self.connection, self.names, self.options
+        if options.initially_drop_old:
+            _drop(connection, names.database, [names.old], self.note)
+        if options.initially_drop_ghost:
+            self.note(
+                "--initially-drop-ghost-table is not followed: the ghost can be resumed (--resume=never drops it)"
             )
-        _drop_leftovers(connection, names, state, options, note)
-        try:
-            pair = _make(connection, sessions.server, names, source, alter, state, options.allow_lossy, note)
-            whole = _read(connection, names.database, names.ghost)
-            deferred = defer_indexes(connection, sessions, names, source, whole, options)
-        except BaseException:
-            drop_tables(connection, names.database, [names.ghost, names.state], note)
-            raise
+        pair = _pair(connection, self.sessions.server, names, self.source, self.alter, options.allow_lossy)
+        if checkpoint.fingerprint.conversion != _conversion(connection, pair, options.allow_lossy):
+            raise ResumeRefused(
+                f"the rows in {qualified(names.database, names.ghost)} were converted otherwise than this command would: "
+                "--allow-lossy, or the server's time zone or sql_mode, is not what it was. Nothing was changed. Run the "
+                "earlier command again to go on, or give --resume=never to start afresh"
+            )
+        end_builds(connection, names.database, names.ghost)
+        epoch = raise_epoch(self.sessions, self.state)
+        self.state.note_old_name(connection, names.old)
         beginning = Beginning(
-            raise_epoch(sessions, state), current_coordinate(binlog_connection, binlog.server), deferred=deferred
+            epoch=epoch,
+            coordinate=checkpoint.coordinate,
+            stage=checkpoint.stage,
+            low=checkpoint.low,
+            guard=one_key(connection, pair.projection, pair.projection.last_ghost_key()),
+            rows_copied=checkpoint.rows_copied,
+            copy_s=checkpoint.copy_s,
+            deferred=checkpoint.deferred,
+            verified=checkpoint.verified,
+            rows_verified=checkpoint.rows_verified,
+            resumed_at=self._coordinate(),
         )
+        return Prepared(pair, self.state, beginning, checkpoint.fingerprint)
+
+    def _start_afresh(self) -> Prepared:
+        connection, names, options = self.connection, self.names, self.options
+        _drop_leftovers(connection, names, self.state, options, self.note)
+        try:
+            pair = _make(
+                connection,
+                self.sessions.server,
+                names,
+                self.source,
+                self.alter,
+                self.state,
+                options.allow_lossy,
+                self.note,
+            )
+            whole = _read(connection, names.database, names.ghost)
+            deferred = defer_indexes(connection, self.sessions, names, self.source, whole, options)
+        except BaseException:
+            self._drop_made()
+            raise
+        beginning = Beginning(raise_epoch(self.sessions, self.state), self._coordinate(), deferred=deferred)
         # From the coordinate on, the tail would hear of it.
-        if _read(connection, names.database, names.table).structure != source.structure:
-            drop_tables(connection, names.database, [names.ghost, names.state], note)
+        if _read(connection, names.database, names.table).structure != self.source.structure:
+            self._drop_made()
             raise Refused(
                 f"{qualified(names.database, names.table)} was altered by somebody else just now. Nothing was copied, nothing "
                 "is left behind. Run the command again if the ALTER still makes sense"
             )
-        return Prepared(
-            pair,
-            state,
-            beginning,
-            replace(
-                wanted,
-                ghost=Fingerprint.digest(whole.structure),
-                conversion=_conversion(connection, pair, options.allow_lossy),
-            ),
+        fingerprint = replace(
+            self.wanted,
+            ghost=Fingerprint.digest(whole.structure),
+            conversion=_conversion(connection, pair, options.allow_lossy),
         )
-    finally:
-        connection.close()
-        binlog_connection.close()
+        return Prepared(pair, self.state, beginning, fingerprint)
+
+    def _drop_made(self) -> None:
+        drop_tables(self.connection, self.names.database, [self.names.ghost, self.names.state], self.note)
+
+    def _coordinate(self) -> Coordinate:
+        return current_coordinate(self.binlog_connection, self.binlog_server)
 
 
 def raise_epoch(sessions: Sessions, state: StateTable) -> int:
