@@ -19,9 +19,8 @@ from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
 from osc.cutover.names import SwapNames
-from osc.errors import DifferencesFound, Interrupted, OscError
-from osc.mysql.ending import time_limit
-from osc.mysql.session import Conn, Sessions, error_text
+from osc.errors import DifferencesFound, OscError
+from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
 from osc.options import MigrationOptions
 from osc.prepared import Beginning, TablePair
@@ -62,7 +61,6 @@ CHECKPOINT_EVERY_S = 3.0
 RECONCILE_LANES = 2
 SWAP_PROOF_TIMEOUT_S = 30.0
 TAIL_KNOWS_TIMEOUT_S = 3.0
-LOOK_FOR_S = 1
 
 WRITER_WAIT_TIMEOUT_S = 30
 """A transaction whose host has vanished holds its row locks, and the run's epoch, no longer. A writer that was only idle for
@@ -168,14 +166,7 @@ class Engine:
             stop,
             options.default_retries,
         )
-        self._key_span = KeySpan(pair.projection)
-        self._for_key_span = SteadySession(
-            sessions,
-            "look how far the copy has come",
-            stop,
-            variables={"lock_wait_timeout": str(LOOK_FOR_S), **time_limit(sessions.server, LOOK_FOR_S)},
-            attempts=1,
-        )
+        self._key_span = KeySpan(pair.projection, sessions, stop)
         self.verifier: Verifier | None = None
         self._ahead: Ahead | None = None
         self._reverification: Reverification | None = None
@@ -358,18 +349,9 @@ class Engine:
                 self._look_how_far()
 
     def _look_how_far(self) -> None:
-        """For the time that is left to be told: whatever goes wrong is not worth a migration.
-
-        Not while the run is held back: somebody may have locked the original meanwhile.
-        """
-        if self.throttle.gate.closed_by() is not None:
-            return
-        try:
-            self._for_key_span.run(self._key_span.look)
-        except Interrupted:
-            raise
-        except (pymysql.err.MySQLError, OscError, OSError) as error:
-            log.info("how far the copy has come in the key is not known: %s", error_text(error))
+        """For the time that is left to be told. Not while the run is held back: somebody may have locked the original."""
+        if self.throttle.gate.closed_by() is None:
+            self._key_span.look()
 
     def raise_what_the_tail_knows(self) -> None:
         """Raise what the tail dies of within a moment, if it does."""
@@ -466,7 +448,7 @@ class Engine:
         self.heartbeat.close()
         self._xa.close()
         self._checkpoints.close()
-        self._for_key_span.close()
+        self._key_span.close()
 
     def _end_reverification(self) -> None:
         """What it finds so late is of no account: the run ends for another reason, or has swapped."""

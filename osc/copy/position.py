@@ -6,15 +6,26 @@ order that most collations give to keys that are made by programs.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from decimal import Decimal
 
+import pymysql
+
+from osc.control.stop import StopRequest
 from osc.copy.ranges import one_key
 from osc.copy.sizing import CHUNK_BYTES
-from osc.mysql.session import Conn
+from osc.errors import Interrupted, OscError
+from osc.mysql.ending import time_limit
+from osc.mysql.session import Conn, Sessions, error_text
+from osc.mysql.steady import SteadySession
 from osc.table.key import Key, KeyColumn, KeyValue
 from osc.table.projection import Projection
 
+log = logging.getLogger(__name__)
+
+LOOK_FOR_S = 1
+"""The most that a look may take: somebody may have locked the original, or the end of the key may be full of deleted rows."""
 DIGITS = 8
 """Bytes behind those that the first and the last key have in common."""
 
@@ -22,12 +33,30 @@ DIGITS = 8
 class KeySpan:
     """From the original's first key to its last; None where there are no rows. The last one moves as rows are appended."""
 
-    def __init__(self, projection: Projection) -> None:
+    def __init__(self, projection: Projection, sessions: Sessions, stop: StopRequest) -> None:
         self._projection = projection
+        self._session = SteadySession(
+            sessions,
+            "look how far the copy has come",
+            stop,
+            variables={"lock_wait_timeout": str(LOOK_FOR_S), **time_limit(sessions.server, LOOK_FOR_S)},
+            attempts=1,
+        )
         self._ends: tuple[Key, Key] | None = None
 
-    def look(self, connection: Conn) -> None:
-        """Look for the two keys, by a seek each."""
+    def look(self) -> None:
+        """Look for the two keys, by a seek each. Whatever goes wrong is not worth a migration, and raises only Interrupted."""
+        try:
+            self._session.run(self._find)
+        except Interrupted:
+            raise
+        except (pymysql.err.MySQLError, OscError, OSError) as error:
+            log.info("how far the copy has come in the key is not known: %s", error_text(error))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _find(self, connection: Conn) -> None:
         projection = self._projection
         first = self._ends[0] if self._ends else self._first(connection)
         last = one_key(connection, projection, projection.last_key())
