@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.arguments import positive
 from bench.contenders import Programs
 from bench.loads import LoadFailed
 from bench.report import write
@@ -64,9 +65,9 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     parser.add_argument("--contenders", help="these only, as osc:medium,gh-ost,COPY")
     parser.add_argument("--settings", help="these only: default, log-writers")
     parser.add_argument("--server", choices=server_names(), default="mysql-9.7", help="(default: %(default)s)")
-    parser.add_argument("--rows", type=_positive, help="of the first table; the others in proportion")
-    parser.add_argument("--rounds", type=_positive)
-    parser.add_argument("--limit", type=_positive, metavar="SECONDS", help="the most that a contender may take")
+    parser.add_argument("--rows", type=positive, help="of the first table; the others in proportion")
+    parser.add_argument("--rounds", type=positive)
+    parser.add_argument("--limit", type=positive, metavar="SECONDS", help="the most that a contender may take")
     parser.add_argument("--gh-ost", default=programs.gh_ost, metavar="PATH", help="(default: the one on the PATH)")
     parser.add_argument("--pt-osc", default=programs.pt_osc, metavar="PATH", help="(default: the one on the PATH)")
     parser.add_argument("--sysbench", metavar="PATH", help="(default: the one on the PATH, else it is fetched)")
@@ -95,13 +96,6 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     if problem := plan.problem():
         parser.error(problem)
     return plan, given.output
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.arguments import positive
 from bench.calibration.estimates import Calibrated, calibrate
 from bench.calibration.instant import Changed, change_instantly
 from bench.calibration.report import Found, line, read, write
@@ -102,10 +103,10 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Wanted, Path, bool]:
     known = (*SCENARIOS, SPARING, INSTANT)
     parser.add_argument("--server", action="append", choices=(*server_names(), "all"), help="(default: mysql-9.7)")
     parser.add_argument("--scenario", action="append", choices=known, help="these only; may be given again")
-    parser.add_argument("--rows", type=_positive, default=1_000_000, help="of the first table (default: %(default)s)")
-    parser.add_argument("--rounds", type=_positive, default=1, help="(default: %(default)s)")
+    parser.add_argument("--rows", type=positive, default=1_000_000, help="of the first table (default: %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=1, help="(default: %(default)s)")
     parser.add_argument(
-        "--limit", type=_positive, default=120, metavar="SECONDS", help="the most that a migration may take"
+        "--limit", type=positive, default=120, metavar="SECONDS", help="the most that a migration may take"
     )
     parser.add_argument("--sysbench", metavar="PATH", help="(default: the one on the PATH, else it is fetched)")
     parser.add_argument("--output", type=Path, default=REPORT, help="folder of the report (default: bench/report)")
@@ -121,13 +122,6 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Wanted, Path, bool]:
         sysbench=given.sysbench,
     )
     return wanted, given.output, given.add
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
 
 
 if __name__ == "__main__":
