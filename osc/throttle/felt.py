@@ -42,6 +42,14 @@ class Baseline:
         self.value_s += weight * (value_s - self.value_s)
 
 
+def learned(baseline: Baseline | None, value_s: float, weight: float) -> Baseline:
+    """The baseline with what was measured; the first measurement is one by itself."""
+    if baseline is None:
+        return Baseline(value_s)
+    baseline.learn(value_s, weight)
+    return baseline
+
+
 @dataclass(frozen=True, slots=True)
 class Felt:
     """What others' statements were like over a while."""

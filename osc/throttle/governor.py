@@ -19,6 +19,7 @@ from osc.throttle.felt import (
     Felt,
     commit_limit_s,
     felt_by_others,
+    learned,
     most_under_way,
     usual,
 )
@@ -226,17 +227,13 @@ class Governor:
         if elapsed_s < LONGEST_MEASURE_S and (len(last) < MEASURED_COMMITS or is_worse):
             return
         weight = WEIGHT_WHERE_WORSE if is_worse else WEIGHT_OF_A_MEASUREMENT
-        if self._commit is None:
+        if last or self._commit is None:
             # Without a single commit at rest, one beside a chunk is better than no limit.
-            self._commit = Baseline(usual(last or [took_s]))
-        elif last:
-            self._commit.learn(usual(last), weight)
-        if felt is not None and self._statement is None:
-            self._statement = Baseline(felt.statement_s)
-        elif felt is not None and self._statement is not None:
-            self._statement.learn(felt.statement_s, weight)
-        if felt is not None and not is_worse:
-            self._usually_under_way = felt.under_way
+            self._commit = learned(self._commit, usual(last or [took_s]), weight)
+        if felt is not None:
+            self._statement = learned(self._statement, felt.statement_s, weight)
+            if not is_worse:
+                self._usually_under_way = felt.under_way
         if is_worse:
             # Either it still has not caught up, and needs more room for it, or it is slower by itself, as time will tell.
             self._level, self._slow_start = LEAST_LEVEL, False

@@ -6,17 +6,19 @@ at which they are sent, is how long one of them takes: what the application feel
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
 import pymysql
 
-from osc.mysql.session import Conn, Sessions, is_lost
+from osc.mysql.session import Conn, Sessions, error_text, is_lost
+
+log = logging.getLogger(__name__)
 
 _NOT_WORK = ("Binlog Dump", "Binlog Dump GTID", "Daemon")
 """Sessions that count as running all the time: replicas that are fed, and the event scheduler."""
 _LOOK_FOR_THEM_EVERY_S = 10.0
-
 
 BUSY_STATEMENTS_S = 50
 _BUSY_LOOK_S = 0.2
@@ -71,7 +73,8 @@ class Others:
         except pymysql.err.MySQLError as error:
             if is_lost(error):
                 raise
-            # On MySQL a statement with characters beyond the basic plane hides the list (error 3854): it was as it was.
+            # On MySQL a statement with characters beyond the basic plane hides the list (error 3854).
+            log.info("who is fed with the binlog is taken for what it was: %s", error_text(error))
             return
         self._not_work = 0 if row is None else int(row[0])
 

@@ -41,6 +41,11 @@ def test_a_plan_is_followed_while_the_table_is_as_planned(
         refused = follow(server, file, *options)
         assert refused.returncode == 2
         assert words in refused.stderr
+    whole = file.read_text()
+    file.write_text(re.sub(r'"p50_s": [\d.]+', '"p50_s": -1', whole))
+    refused = follow(server, file)
+    assert (refused.returncode, "is damaged" in refused.stderr) == (2, True), refused.stderr
+    file.write_text(whole)
     server.execute("alter table t add column stranger int", database=database)
     refused = follow(server, file)
     assert refused.returncode == 2
@@ -57,6 +62,20 @@ def test_a_plan_is_followed_while_the_table_is_as_planned(
     assert [name for name in tables(server, database) if re.fullmatch(r"_t_\d{14}_del", name)], (
         "the options are followed"
     )
+
+
+def test_a_plan_that_did_not_ask_the_server_is_followed_by_the_strategy_that_was_asked_for(
+    server: ServerUnderTest, database: str, tmp_path: Path
+) -> None:
+    make_table(server, database, 10)
+    file = tmp_path / "plan.json"
+    alter = "add column z int"
+    found = plan(server, database, alter, "--strategy", "instant", "--no-sample", "--out", str(file))
+    assert found.plan["strategy"] == "unknown"
+    done = follow(server, file)
+    assert done.returncode == 0, done.stderr
+    assert "altered" in done.stdout
+    assert tables(server, database) == {"t"}
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,40 @@ def test_what_is_dear_while_the_application_catches_up_is_no_baseline() -> None:
     assert server.governor.pace.level == LEAST_LEVEL
 
 
+def test_what_statements_cost_without_a_moment_of_rest_is_no_baseline() -> None:
+    server = simulated(added_s=0.000_1)
+    server.run(FIRST_MEASURE_S + 1)
+    # Indexes are built: commits are as cheap as ever, statements of others are not.
+    for _ in range(round(MEASURE_EVERY_S * 4 / 0.05)):
+        server.governor.saw_others(Look(server.at_s, int(server.others), int(server.others), 20.0))
+        server.governor.saw_commit(server.at_s, server.own_s, at_rest=False)
+        server.at_s += 0.05
+        server.others += 25
+    assert server.governor.pace.level == LEAST_LEVEL
+
+
+def test_an_application_that_stands_still_has_not_gone() -> None:
+    server = simulated(added_s=0.02)
+    server.run(20)
+    server.statements_s, server.long_statements = 0.0, 10
+    assert all(pace.reason != "nobody else is active" for pace in server.run(10))
+    server.long_statements = 0
+    assert server.run(10)[-1].reason == "nobody else is active"
+
+
+def test_lucky_moments_are_no_baseline() -> None:
+    server = simulated(added_s=0.0)
+    server.noise = 0.7
+    server.run(FIRST_MEASURE_S + 2)
+    for _ in range(round(MEASURE_EVERY_S / 0.05)):
+        server.governor.saw_others(Look(server.at_s, int(server.others), int(server.others) + 2, 1.0))
+        server.governor.saw_commit(server.at_s, server.commit_s(), at_rest=True)
+        server.at_s += 0.05
+        server.others += 25
+    # The mean of a lognormal is more than its median, and the slowest tenth does not count.
+    assert server.governor.baseline_s == pytest.approx(server.own_s, rel=0.25)
+
+
 def test_pressure_slows_down_whatever_commits_cost() -> None:
     server = simulated(added_s=0.000_1)
     server.run(20)
