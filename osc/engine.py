@@ -236,6 +236,7 @@ class Engine:
                     self.verifier = self._first_verifier()
             self._stage = "verify"
             self.save_checkpoint()
+        self.pending.rest_no_more()
 
     def verify(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Compare all rows of both tables, and build the deferred indexes beside it. Raises DifferencesFound."""

@@ -44,10 +44,11 @@ def last_steps(pending: PendingSet, restless: Collection[Key]) -> Generator[Last
     barrier = Barrier()
     yield barrier
     yield MeetTail(barrier.beat)
+    pending.rest_no_more()
     batch = pending.take()
     try:
         yield Apply(list(batch))
-        pending.settle(batch)
+        pending.reconciled(batch)
     finally:
         pending.hold()
     if len(pending):

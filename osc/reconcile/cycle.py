@@ -31,13 +31,13 @@ def cycle(pending: PendingSet, watermarks: Watermarks) -> Generator[CycleStep, N
         if batch:
             yield Barrier()
             verdict = watermarks.sort(batch)
-            pending.settle(verdict.drop)
+            pending.dropped(verdict.drop)
             pending.hold(verdict.hold)
             if verdict.after_ranges:
                 yield AwaitRanges(verdict.after_ranges)
             if verdict.reconcile:
                 yield Apply(verdict.reconcile)
-            pending.settle(verdict.reconcile)
+            pending.reconciled(verdict.reconcile)
     finally:
         pending.hold()
     return len(batch)

@@ -1,8 +1,12 @@
 """The pending set: keys that changed in the original and are not yet reconciled in the ghost.
 
 Each key carries the number of the transaction in which it was first seen since it was last reconciled. The smallest of
-those numbers is where a resumed run must read the binlog from, so a key stays accounted for, whether it waits, is in a
-cycle or belongs to a prepared XA transaction, until it is settled: reconciled, or dropped for good.
+those numbers is where a resumed run must read the binlog from, so a key stays accounted for, whether it waits, rests, is in
+a cycle or belongs to a prepared XA transaction, until it is settled: reconciled, or dropped for good.
+
+A row that changes all the time need not be written all the time. Time is divided into rounds: a key that was reconciled in
+this round and changes again rests until the next one, so each is written once a round, however hot it is. Nothing depends on
+when a round ends, but how often hot rows are written; when the swap comes near, no key rests any more.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from osc.table.key import Key
 BOOKKEEPING_BYTES = 150
 """What a key costs beside itself: its places in two dictionaries, and in the lists of a cycle."""
 
+MOST_RECONCILED = 30_000
+"""Keys of one round that are remembered; with more, the next one begins. They take some 5 MB."""
+
 
 class PendingSet:
     """Thread-safe: the tail adds, the reconciler takes and settles, verification watches."""
@@ -32,6 +39,11 @@ class PendingSet:
         # Keys given back by a cycle. Apart from _waiting, whose insertion order is that of the transactions.
         self._held: dict[Key, int] = {}
         self._in_cycle: dict[Key, int] = {}
+        # Of this round: what was reconciled, and what of that has changed again.
+        self._reconciled: set[Key] = set()
+        self._resting: dict[Key, int] = {}
+        self.lets_rest = True
+        """Whether keys may rest until the round ends."""
         self._prepared: dict[str, tuple[frozenset[Key], int]] = {}
         # Numbered, for an xid may be used again while its first transaction is still on the server's list.
         self._decided: dict[int, tuple[str, frozenset[Key], int]] = {}
@@ -85,18 +97,31 @@ class PendingSet:
             assert not self._in_cycle, "the cycle before has keys that were neither settled nor held"
             batch = self._waiting
             self._waiting = {}
-            for key, first in self._held.items():
-                batch[key] = min(first, batch.get(key, first))
+            _add(batch, self._held)
             self._held = {}
+            again = self._reconciled.intersection(batch)
+            _add(self._resting, {key: batch.pop(key) for key in again})
             self._in_cycle = dict(batch)
             return batch
 
-    def settle(self, keys: Iterable[Key]) -> None:
-        """The keys of this cycle that were reconciled, or dropped because the copy will read them."""
+    def reconciled(self, keys: Collection[Key]) -> None:
+        """These keys of this cycle were reconciled."""
         with self._lock:
-            for key in keys:
-                del self._in_cycle[key]
-            self._changed.notify_all()
+            self._settle(keys)
+            if self.lets_rest:
+                self._reconciled.update(keys)
+                if len(self._reconciled) > MOST_RECONCILED:
+                    self._end_round()
+
+    def dropped(self, keys: Iterable[Key]) -> None:
+        """These keys of this cycle need not be reconciled, because the copy will read them."""
+        with self._lock:
+            self._settle(keys)
+
+    def _settle(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            del self._in_cycle[key]
+        self._changed.notify_all()
 
     def hold(self, keys: Iterable[Key] | None = None) -> None:
         """Give keys of this cycle back, with their first transaction; all that are left of it by default."""
@@ -105,12 +130,39 @@ class PendingSet:
                 first = self._in_cycle.pop(key)
                 self._held[key] = min(first, self._held.get(key, first))
 
+    # --- rounds ---------------------------------------------------------------------------------------------------
+
+    def end_round(self) -> None:
+        """What rests may be taken by the next cycle."""
+        with self._lock:
+            self._end_round()
+
+    def rest_no_more(self) -> None:
+        """From now on every key may be taken at once: the backlog has to become small."""
+        with self._lock:
+            self.lets_rest = False
+            self._end_round()
+
+    def _end_round(self) -> None:
+        self._reconciled = set()
+        _add(self._held, self._resting)
+        self._resting = {}
+        self._changed.notify_all()
+
+    @property
+    def due(self) -> int:
+        """How many keys are waiting for nothing but to be reconciled."""
+        with self._lock:
+            return len(self._waiting) + len(self._held) + len(self._in_cycle)
+
+    # --- what there is --------------------------------------------------------------------------------------------
+
     def oldest(self) -> int | None:
         """The first transaction with a key that is not settled; None when there is none."""
         with self._lock:
             firsts = [first for _, first in self._prepared.values()]
             firsts.extend(first for _, _, first in self._decided.values())
-            firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle) if keys)
+            firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle, self._resting) if keys)
             if self._waiting:
                 firsts.append(next(iter(self._waiting.values())))
             return min(firsts, default=None)
@@ -129,10 +181,12 @@ class PendingSet:
         Keys of prepared XA transactions do not count: they stay until an event that comes behind them.
         """
         with self._lock:
+            if not self._has_room():
+                self._end_round()
             return self._changed.wait_for(self._has_room, timeout_s)
 
     def _has_room(self) -> bool:
-        keys = len(self._waiting) + len(self._held) + len(self._in_cycle)
+        keys = len(self._waiting) + len(self._held) + len(self._in_cycle) + len(self._resting)
         return self._most_bytes is None or keys * self._bytes_per_key < self._most_bytes
 
     def wait_for_keys(self, timeout_s: float) -> bool:
@@ -149,7 +203,7 @@ class PendingSet:
     def __len__(self) -> int:
         with self._lock:
             prepared = sum(len(keys) for keys in self._of_xa())
-            return len(self._waiting) + len(self._held) + len(self._in_cycle) + prepared
+            return len(self._waiting) + len(self._held) + len(self._in_cycle) + len(self._resting) + prepared
 
     # --- verification ---------------------------------------------------------------------------------------------
 
@@ -157,7 +211,7 @@ class PendingSet:
     def watching(self) -> Iterator[set[Key]]:
         """Inside, a set of all keys that are, or become, unsettled. Look into it with `touched`."""
         with self._lock:
-            watch: set[Key] = set().union(self._waiting, self._held, self._in_cycle, *self._of_xa())
+            watch: set[Key] = set().union(*self._places())
             self._watches.append(watch)
         try:
             yield watch
@@ -173,8 +227,17 @@ class PendingSet:
     def unsettled(self, keys: Collection[Key]) -> set[Key]:
         """Those of the keys that are not settled now."""
         with self._lock:
-            places: list[Collection[Key]] = [self._waiting, self._held, self._in_cycle, *self._of_xa()]
+            places = self._places()
             return {key for key in keys if any(key in place for place in places)}
+
+    def _places(self) -> list[Collection[Key]]:
+        return [self._waiting, self._held, self._in_cycle, self._resting, *self._of_xa()]
+
+
+def _add(keys: dict[Key, int], others: dict[Key, int]) -> None:
+    """Each with the earlier of its first transactions."""
+    for key, first in others.items():
+        keys[key] = min(first, keys.get(key, first))
 
 
 def bytes_of(key: Key) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import pymysql
@@ -43,9 +44,15 @@ class Dump:
     """A dump that a server sends; `stream` has its events."""
 
     def __init__(
-        self, settings: ConnectionSettings, server: Server, start: Coordinate, server_id: int, reader_uuid: str
+        self,
+        settings: ConnectionSettings,
+        server: Server,
+        start: Coordinate,
+        server_id: int,
+        reader_uuid: str,
+        nap: Callable[[], object],
     ) -> None:
-        """Connect and ask. `reader_uuid` tells MySQL that a later dump replaces this one.
+        """Connect and ask. `reader_uuid` tells MySQL that a later dump replaces this one. `nap`: as for the stream.
 
         Raises StreamLost, and MigrationFailed when the user may not.
         """
@@ -96,7 +103,7 @@ class Dump:
         self._connection = connection
         self._socket: socket.socket = connection._sock  # type: ignore[attr-defined]
         self._socket.settimeout(READ_TIMEOUT_S)
-        self.stream = Stream(self._socket, start.file, position, skip_to)
+        self.stream = Stream(self._socket, start.file, position, skip_to, nap)
 
     def interrupt(self) -> None:
         """Make `stream.events_for` in another thread end with StreamLost."""

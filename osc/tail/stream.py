@@ -6,10 +6,12 @@ its type and table id.
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import struct
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Final
 
 from osc.errors import BinlogGone, MigrationFailed
@@ -49,8 +51,16 @@ class Event:
 class Stream:
     """The events that arrive on a socket behind the request for a dump, and the coordinate behind the last one."""
 
-    def __init__(self, source: socket.socket, file: str, position: int, skip_to: int = 0) -> None:
-        """Events of `file` that end at `skip_to` or before are not delivered."""
+    def __init__(
+        self,
+        source: socket.socket,
+        file: str,
+        position: int,
+        skip_to: int = 0,
+        nap: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Events of `file` that end at `skip_to` or before are not delivered. `nap` is called when all that had arrived was
+        read, and returns when it is time to wait for more."""
         self.file = file
         self.position = position
         """The end of the event last delivered."""
@@ -60,6 +70,7 @@ class Stream:
         self.skipped_row_events = 0
         self._socket = source
         self._skip_to = skip_to
+        self._nap = nap
         self._checksum_bytes = 0
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
@@ -144,6 +155,8 @@ class Stream:
             self._view[:have] = self._view[self._start : self._end]
         self._start, self._end = 0, have
         room = len(self._buffer) - _HEADER.size
+        if not have and not self._has_arrived():
+            self._nap()
         while self._end < size:
             try:
                 received = self._socket.recv_into(self._view[self._end : room])
@@ -153,6 +166,14 @@ class Stream:
                 raise StreamLost("the server closed the connection of the binlog dump")
             self.bytes += received
             self._end += received
+
+    def _has_arrived(self) -> bool:
+        """Whether there is more to receive at once."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        look = select.poll()
+        look.register(self._socket, select.POLLIN)
+        return bool(look.poll(0))
 
     def _long_event(self) -> bytes:
         """The event that begins at `_start` and takes more than one packet (16 MiB)."""

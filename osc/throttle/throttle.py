@@ -86,7 +86,7 @@ class Throttle:
 
     def rest_from_reconciling(self, worked_s: float) -> None:
         """Rest after so much reconciling, unless the backlog grows."""
-        rest = self._backlog_rest.rest(time.monotonic(), len(self._pending), self.governor.pace)
+        rest = self._backlog_rest.rest(time.monotonic(), self._pending.due, self.governor.pace)
         if rest:
             self._stop.wait(min(worked_s * rest, LONGEST_RECONCILE_REST_S))
 

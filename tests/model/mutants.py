@@ -60,7 +60,7 @@ def no_barrier(pending: PendingSet, watermarks: Watermarks) -> Generator[CycleSt
 
 
 def drop_before_the_barrier(pending: PendingSet, watermarks: Watermarks) -> Generator[CycleStep, None, int]:
-    pending.settle(watermarks.sort(pending.take()).drop)
+    pending.dropped(watermarks.sort(pending.take()).drop)
     pending.hold()
     return cycle(pending, watermarks)
 
@@ -126,6 +126,14 @@ class ForgetsHold(PendingSet):
             self._in_cycle.clear()
         else:
             super().hold(keys)
+
+
+class ForgetsRest(PendingSet):
+    """Takes the keys that rest for settled when the round ends."""
+
+    def _end_round(self) -> None:
+        self._resting.clear()
+        super()._end_round()
 
 
 class ReleasesAtPrepare(PendingSet):
@@ -245,6 +253,7 @@ MUTANTS = (
         DROPPING,
     ),
     Mutant("the keys of a failed cycle forgotten", replace(CORE, pending=ForgetsHold)),
+    Mutant("the keys that rest forgotten", replace(CORE, pending=ForgetsRest)),
     Mutant("XA: keys released at the prepare", replace(CORE, pending=ReleasesAtPrepare)),
     Mutant(
         "XA: keys released while the transaction is still listed",

@@ -217,6 +217,7 @@ class Run:
         if self._stage == "verify":
             self._watermarks.open_end()
         self._start("reconciler", self._reconcile())
+        self._start("rounds", self._end_rounds())
         yield from self._save()
         self._start("saver", self._save_now_and_then())
         if self._stage == "copy":
@@ -227,6 +228,7 @@ class Run:
                 self._start("ahead", self._verify_ahead(workers))
             yield lambda: not any(name in self.actors for name in (*workers, "ahead"))
             self._stage = "verify"
+        self.pending.rest_no_more()
         restless: Collection[Key] = ()
         if self._settings.verifies:
             restless = yield from self._verify()
@@ -325,10 +327,19 @@ class Run:
 
     def _reconcile(self) -> Actor:
         while True:
-            yield lambda: not self._is_paused and len(self.pending) > 0
+            yield lambda: not self._is_paused and self._has_work()
             self._in_cycle = True
             yield from self._try("reconciler", self._cycle())
             self._in_cycle = False
+
+    def _has_work(self) -> bool:
+        pending = self.pending
+        return bool(pending.due or pending.undecided or pending.decided())
+
+    def _end_rounds(self) -> Actor:
+        while True:
+            yield lambda: len(self.pending) > self.pending.due
+            self.pending.end_round()
 
     def _cycle(self) -> Actor:
         def do(step: CycleStep) -> Actor:

@@ -25,9 +25,58 @@ def test_a_key_that_changes_again_during_its_cycle_waits_for_the_next_one() -> N
     pending.add([(1,)], 5)
     pending.take()
     pending.add([(1,)], 9)
-    pending.settle([(1,)])
+    pending.reconciled([(1,)])
     assert pending.oldest() == 9
+    pending.end_round()
     assert pending.take() == {(1,): 9}
+
+
+def test_a_key_that_was_reconciled_in_this_round_rests_until_the_next_one() -> None:
+    pending = PendingSet()
+    pending.add([(1,), (2,)], 5)
+    pending.take()
+    pending.reconciled([(1,)])
+    pending.dropped([(2,)])
+    pending.add([(1,), (2,), (3,)], 9)
+    assert pending.take() == {(2,): 9, (3,): 9}
+    pending.reconciled([(2,), (3,)])
+    assert (len(pending), pending.due) == (1, 0)
+    assert pending.oldest() == 9
+    assert pending.unsettled([(1,), (2,)]) == {(1,)}
+    with pending.watching() as watch:
+        assert pending.touched(watch, [(1,), (2,)]) == {(1,)}
+    pending.end_round()
+    assert pending.due == 1
+    assert pending.take() == {(1,): 9}
+
+
+def test_a_key_that_rests_keeps_its_first_transaction_while_it_goes_on_changing() -> None:
+    pending = PendingSet()
+    for transaction in (1, 5, 9):
+        pending.add([(1,)], transaction)
+        for key in pending.take():
+            pending.reconciled([key])
+    assert pending.oldest() == 5
+    pending.rest_no_more()
+    assert pending.take() == {(1,): 5}
+
+
+def test_when_no_key_may_rest_any_more_a_hot_one_is_taken_each_time() -> None:
+    pending = PendingSet()
+    pending.rest_no_more()
+    for transaction in (1, 5, 9):
+        pending.add([(1,)], transaction)
+        assert pending.take() == {(1,): transaction}
+        pending.reconciled([(1,)])
+
+
+def test_a_round_ends_early_when_it_has_more_keys_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osc.reconcile.pending.MOST_RECONCILED", 2)
+    pending = PendingSet()
+    for number in (1, 2, 3):
+        pending.add([(1,), (number,)], number)
+        pending.reconciled(list(pending.take()))
+    assert pending.take() == {(1,): 2}
 
 
 def test_a_held_key_keeps_its_first_transaction_even_when_it_changes_again() -> None:
@@ -44,7 +93,7 @@ def test_everything_that_a_cycle_did_not_settle_can_be_held_at_once() -> None:
     pending = PendingSet()
     pending.add([(1,), (2,), (3,)], 5)
     pending.take()
-    pending.settle([(2,)])
+    pending.reconciled([(2,)])
     pending.hold()
     assert pending.take() == {(1,): 5, (3,): 5}
 
@@ -69,9 +118,9 @@ def test_the_oldest_transaction_counts_keys_that_wait_are_held_in_a_cycle_or_pre
     assert pending.oldest() == 3
     pending.take()
     assert pending.oldest() == 3
-    pending.settle([(9,)])
+    pending.reconciled([(9,)])
     assert pending.oldest() == 5
-    pending.settle([(1,)])
+    pending.reconciled([(1,)])
     assert pending.oldest() is None
 
 
@@ -112,7 +161,7 @@ def test_a_watch_knows_keys_that_were_unsettled_when_it_began_and_those_that_cam
     pending.prepare("x", [(2,)], 1)
     with pending.watching() as watch:
         pending.take()
-        pending.settle([(1,)])
+        pending.reconciled([(1,)])
         pending.add([(3,)], 2)
         assert pending.touched(watch, [(1,), (2,), (3,), (4,)]) == {(1,), (2,), (3,)}
     assert pending.unsettled([(1,), (2,), (3,), (4,)]) == {(2,), (3,)}
@@ -161,10 +210,20 @@ def test_without_room_more_keys_wait_until_others_are_settled() -> None:
     assert not pending.wait_for_room(0)
     pending.take()
     assert not pending.wait_for_room(0)
-    settler = threading.Thread(target=pending.settle, args=([(1,)],))
+    settler = threading.Thread(target=pending.reconciled, args=([(1,)],))
     settler.start()
     assert pending.wait_for_room(60)
     settler.join()
+
+
+def test_keys_that_rest_make_room_when_there_is_none() -> None:
+    pending = PendingSet(most_bytes=bytes_of((1,)) * 2)
+    for _ in range(2):
+        pending.add([(1,), (2,)], 5)
+        pending.reconciled(list(pending.take()))
+    assert pending.due == 0
+    assert not pending.wait_for_room(0)
+    assert pending.due == 2
 
 
 def test_keys_of_prepared_transactions_keep_nobody_waiting() -> None:

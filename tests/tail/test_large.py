@@ -74,7 +74,7 @@ def test_a_reader_without_room_waits_and_then_tells_all_the_rest(server: ServerU
             # One event may come on top of what there is room for.
             assert len(batch) <= room + 10
             told.update(batch)
-            pending.settle(batch)
+            pending.reconciled(batch)
         follower.catch_up()
     assert told == {(number,) for number in range(rows)}
     assert len(warnings) == 1

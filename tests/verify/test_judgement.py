@@ -32,7 +32,7 @@ def changed(pending: PendingSet, *keys: Key) -> Callable[[], set[Key]]:
 
     def look() -> set[Key]:
         pending.add(keys, 1)
-        pending.settle(pending.take())
+        pending.reconciled(pending.take())
         return set(keys)
 
     return look
