@@ -16,12 +16,6 @@ NEVER_MINDED_S = 0.0005
 NEVER_MINDED_STATEMENTS = 1.5
 """So many more of others' statements may always be under way: somebody's report may have begun."""
 
-AS_MANY = 0.9
-"""Of the statements that were under way at rest: with fewer, others ask for less."""
-SHARE_OF_THE_FACTOR = 0.25
-"""By so much of what a commit may become dearer, what gets through may become less. Twice as dear: 1.25 times less, so four
-fifths are left."""
-
 LESS_COUNTS = 0.5
 """The share of what is less than the baseline that goes into it."""
 FEWEST_LOOKS = 8
@@ -89,18 +83,6 @@ def most_under_way(statement_s: float, statements_a_second: float, factor: float
     """
     without = statement_s * statements_a_second
     return max(factor * without, max(without, usually) + NEVER_MINDED_STATEMENTS)
-
-
-def lost_throughput(felt: Felt, usual: Felt, factor: float) -> float:
-    """How much of what others got done without the migration they get done no more: 1 is the most that they may lose.
-
-    An application that waits for each answer before it asks again sends less when answers take longer, and no queue grows: as
-    many of its statements are under way as ever, and fewer get through. Where fewer are under way, less is asked for.
-    """
-    if felt.under_way < AS_MANY * usual.under_way or usual.under_way < 1:
-        return 0.0
-    slower = usual.statements_a_second / felt.statements_a_second
-    return (slower - 1) / (SHARE_OF_THE_FACTOR * (factor - 1))
 
 
 def commit_limit_s(baseline_s: float, factor: float) -> float:

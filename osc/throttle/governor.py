@@ -20,7 +20,6 @@ from osc.throttle.felt import (
     commit_limit_s,
     felt_by_others,
     learned,
-    lost_throughput,
     most_under_way,
     usual,
 )
@@ -131,8 +130,8 @@ class Governor:
         """What the server suffers from besides slow commits; each step slows down while there is something."""
         self._statement: Baseline | None = None
         """How long a statement of others took, on average, while the migration rested."""
-        self._usual: Felt | None = None
-        """What others' statements were like at the last measurement."""
+        self._usually_under_way = 0.0
+        """Of them, at the last measurement."""
         self._commit: Baseline | None = None
         self.commit_s: float | None = None
         """What a commit cost in the last step; None where nobody else is active."""
@@ -184,10 +183,6 @@ class Governor:
 
     # --- deciding -------------------------------------------------------------------------------------------------
 
-    @property
-    def _usually_under_way(self) -> float:
-        return 0.0 if self._usual is None else self._usual.under_way
-
     def _others_are_active(self) -> bool | None:
         first, last = self._looks[0], self._looks[-1]
         span_s = last.at_s - first.at_s
@@ -238,7 +233,7 @@ class Governor:
         if felt is not None:
             self._statement = learned(self._statement, felt.statement_s, weight)
             if not is_worse:
-                self._usual = felt
+                self._usually_under_way = felt.under_way
         if is_worse:
             # Either it still has not caught up, and needs more room for it, or it is slower by itself, as time will tell.
             self._level, self._slow_start = LEAST_LEVEL, False
@@ -296,10 +291,6 @@ class Governor:
             of_others = felt.under_way / most
             if of_others > dearness:
                 dearness, self._why = of_others, self._comparison_of_others(felt)
-        if felt is not None and self._usual is not None:
-            lost = lost_throughput(felt, self._usual, self._factor)
-            if lost > dearness:
-                dearness, self._why = lost, self._comparison_of_throughput(felt)
         if self.pressure is not None:
             dearness, self._why = max(dearness, UNDER_PRESSURE), self.pressure
         return dearness
@@ -327,13 +318,6 @@ class Governor:
         return (
             f"{felt.under_way:.1f} statements of others are under way at a time, each for {felt.statement_s * 1000:.2f} ms, "
             f"{self._statement.value_s * 1000:.2f} ms without the migration"
-        )
-
-    def _comparison_of_throughput(self, felt: Felt) -> str:
-        assert self._usual is not None
-        return (
-            f"others get {felt.statements_a_second:,.0f} statements a second through, "
-            f"{self._usual.statements_a_second:,.0f} without the migration"
         )
 
     def _comparison(self, commit_s: float | None) -> str:

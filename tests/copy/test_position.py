@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from osc.copy.position import share_below
+from osc.control.stop import StopRequest
+from osc.copy.position import KeySpan, share_below
+from osc.mysql.session import Sessions
 from osc.table.key import Key, KeyColumn, Kind
+from osc.table.projection import MigrationKey, Projection
+from tests.servers import ServerUnderTest
 
 
 def column(kind: Kind) -> KeyColumn:
@@ -43,3 +49,21 @@ def test_of_several_columns_the_first_one_that_differs_counts() -> None:
     assert share_below(columns, first, last, key) == pytest.approx(0.3)
     wide: Key = (11, 5)
     assert share_below(columns, first, wide, (6, 90)) == pytest.approx(0.5)
+
+
+@pytest.mark.in_turn(reason="a lock on a table and a limit for waiting, which both flavors have")
+def test_a_look_that_fails_ends_nothing_and_the_next_one_tells(server: ServerUnderTest, database: str) -> None:
+    server.execute("create table t (id int primary key)", "insert into t values (1), (101)", database=database)
+    key = MigrationKey((KeyColumn("id", 0, "int", "integer"),), "PRIMARY", "PRIMARY")
+    projection = Projection(database, "t", "t", key, ("id",), ("id",))
+    with (
+        closing(KeySpan(projection, Sessions(server.migrator), StopRequest())) as span,
+        closing(server.admin()) as other,
+        other.cursor() as cursor,
+    ):
+        cursor.execute(f"lock tables {database}.t write")
+        span.look()
+        assert span.share_below((26,)) is None
+        cursor.execute("unlock tables")
+        span.look()
+        assert span.share_below((26,)) == pytest.approx(0.25)

@@ -40,8 +40,6 @@ class Simulated:
     statement_s: float = 0.002
     statement_added_s: float = 0.0
     """To each statement of others, by the migration at full speed."""
-    clients: int = 0
-    """That send the next statement as soon as they have the answer to the last one, in place of `statements_s`."""
     long_statements: int = 0
     """That others have running all the time."""
     rng: random.Random = field(default_factory=lambda: random.Random(7))
@@ -55,14 +53,8 @@ class Simulated:
             self.governor.saw_commit(self.at_s, self.commit_s(), at_rest=self.governor.pace.workers == 0)
             self.paces.append(self.governor.pace)
             self.at_s += 0.05
-            self.others += 0.05 * self.sent_s()
+            self.others += 0.05 * self.statements_s
         return self.paces[began:]
-
-    def sent_s(self) -> float:
-        return self.clients / self.takes_s() if self.clients else self.statements_s
-
-    def takes_s(self) -> float:
-        return self.statement_s + self.statement_added_s * self.load()
 
     def load(self) -> float:
         pace = self.governor.pace
@@ -73,7 +65,7 @@ class Simulated:
 
     def under_way(self) -> float:
         """Statements of others at a moment, by Little's law."""
-        mean = self.sent_s() * self.takes_s()
+        mean = self.statements_s * (self.statement_s + self.statement_added_s * self.load())
         return self.long_statements + float(sum(self.rng.random() < mean / 100 for _ in range(100)))
 
     def mean_ratio(self, paces: list[Pace]) -> float:
@@ -232,25 +224,6 @@ def test_statements_that_take_longer_count_where_commits_do_not() -> None:
     loads = [pace.workers / (1 + pace.rest) / WORKERS for pace in paces]
     assert 0.03 < sum(loads) / len(loads) < 0.12
     assert "statements of others are under way" in str(paces[-1].reason)
-
-
-def test_clients_that_wait_for_each_answer_lose_a_fifth_of_what_they_get_done_at_most() -> None:
-    server = simulated(added_s=0.000_1)
-    server.clients, server.statement_s, server.statement_added_s = 8, 0.001, 0.004
-    alone = server.clients / server.statement_s
-    server.run(20)
-    paces = server.run(20)
-    loads = [pace.workers / (1 + pace.rest) / WORKERS for pace in paces]
-    done = [server.clients / (server.statement_s + server.statement_added_s * load) for load in loads]
-    assert 0.75 < sum(done) / len(done) / alone < 0.9
-    assert "statements a second through" in str(paces[-1].reason)
-
-
-def test_less_that_is_asked_for_is_no_loss() -> None:
-    server = simulated(added_s=0.000_1, statements_s=2_000.0)
-    server.run(10)
-    server.statements_s = 200.0
-    assert server.run(20)[-1].level == 1
 
 
 def test_one_long_statement_of_somebody_is_not_minded() -> None:
