@@ -100,6 +100,9 @@ class Engine:
         self.has_checkpoint = beginning.is_resumed
         self._pending_bytes = max(0, options.max_memory_bytes - OTHER_MEMORY_BYTES)
         self.pending = PendingSet(self._pending_bytes)
+        if pair.stricter:
+            # There a row that is written drags the others along that had its value: the fewer are out of date, the better.
+            self.pending.rest_no_more()
         self.watermarks = Watermarks(
             compares=key.compares, may_drop=not pair.has_other_unique, low=beginning.low, guard=beginning.guard
         )
@@ -230,13 +233,15 @@ class Engine:
                 self._ahead = Ahead(self.verifier, lambda: self.watermarks.low, lambda: self.throttle.has_time_to_spare)
                 self._ahead.start()
             join_all(self.copy.threads, while_waiting)
+            self.pending.rest_no_more()
             if self._ahead is not None:
                 self._ahead.halt()
                 if not self._ahead.is_fresh:
                     self.verifier = self._first_verifier()
             self._stage = "verify"
             self.save_checkpoint()
-        self.pending.rest_no_more()
+        else:
+            self.pending.rest_no_more()
 
     def verify(self, while_waiting: Callable[[], None], announce: Callable[[str | None], None]) -> None:
         """Compare all rows of both tables, and build the deferred indexes beside it. Raises DifferencesFound."""
@@ -419,7 +424,7 @@ class Engine:
             if self.verifier is not None and self._options.allow_lossy
             else None,
             is_building=self.indexes.thread.is_started and self.indexes.thread.is_alive,
-            pending_keys=len(self.pending),
+            pending_keys=self.pending.due,
             chunk_rows=self.sizer.rows,
             chunk_s=self.sizer.last_s,
             tail_lag_s=self.heartbeat.lag_s,
@@ -463,7 +468,7 @@ class Engine:
                 log.info("the verification under way when the run ended: %s", error)
 
     def _save_last_checkpoint(self) -> None:
-        """Nothing that was done has to be done again by a run that resumes this one. If it fails, the one before counts."""
+        """So that a run that resumes this one has little to do again. If it fails, the one before counts."""
         try:
             self.save_checkpoint()
         except (OscError, pymysql.err.MySQLError, OSError) as error:

@@ -3,33 +3,33 @@
 Each key carries the number of the transaction in which it was first seen since it was last reconciled. The smallest of
 those numbers is where a resumed run must read the binlog from, so a key stays accounted for, whether it waits, rests, is in
 a cycle or belongs to a prepared XA transaction, until it is settled: reconciled, or dropped for good.
-
-A row that changes all the time need not be written all the time. Time is divided into rounds: a key that was reconciled in
-this round and changes again rests until the next one, so each is written once a round, however hot it is. Nothing depends on
-when a round ends, but how often hot rows are written; when the swap comes near, no key rests any more.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
+from osc.reconcile.rest import Rest
 from osc.table.key import Key
 
 BOOKKEEPING_BYTES = 150
 """What a key costs beside itself: its places in two dictionaries, and in the lists of a cycle."""
 
-MOST_RECONCILED = 30_000
-"""Keys of one round that are remembered; with more, the next one begins. They take some 5 MB."""
+MOST_REMEMBERED = 30_000
+"""Keys that were reconciled a moment ago."""
+REMEMBERED_SHARE = 1 / 8
+"""Of the memory, for them."""
 
 
 class PendingSet:
     """Thread-safe: the tail adds, the reconciler takes and settles, verification watches."""
 
-    def __init__(self, most_bytes: int | None = None) -> None:
+    def __init__(self, most_bytes: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """`most_bytes`: how much memory it may take before there is no room for more."""
         self._most_bytes = most_bytes
         self._bytes_per_key = 0
@@ -39,11 +39,9 @@ class PendingSet:
         # Keys given back by a cycle. Apart from _waiting, whose insertion order is that of the transactions.
         self._held: dict[Key, int] = {}
         self._in_cycle: dict[Key, int] = {}
-        # Of this round: what was reconciled, and what of that has changed again.
-        self._reconciled: set[Key] = set()
-        self._resting: dict[Key, int] = {}
+        self._rest = Rest(clock)
         self.lets_rest = True
-        """Whether keys may rest until the round ends."""
+        """Whether a key may rest that was reconciled a moment ago."""
         self._prepared: dict[str, tuple[frozenset[Key], int]] = {}
         # Numbered, for an xid may be used again while its first transaction is still on the server's list.
         self._decided: dict[int, tuple[str, frozenset[Key], int]] = {}
@@ -87,8 +85,7 @@ class PendingSet:
         with self._lock:
             for number in decisions:
                 _, keys, first = self._decided.pop(number)
-                for key in keys:
-                    self._held[key] = min(first, self._held.get(key, first))
+                _merge(self._held, dict.fromkeys(keys, first))
             self._changed.notify_all()
 
     def take(self) -> dict[Key, int]:
@@ -97,10 +94,11 @@ class PendingSet:
             assert not self._in_cycle, "the cycle before has keys that were neither settled nor held"
             batch = self._waiting
             self._waiting = {}
-            _add(batch, self._held)
+            risen = self._rest.rested()
+            _merge(batch, self._held)
             self._held = {}
-            again = self._reconciled.intersection(batch)
-            _add(self._resting, {key: batch.pop(key) for key in again})
+            self._rest.lay_down(batch)
+            _merge(batch, risen)
             self._in_cycle = dict(batch)
             return batch
 
@@ -109,9 +107,7 @@ class PendingSet:
         with self._lock:
             self._settle(keys)
             if self.lets_rest:
-                self._reconciled.update(keys)
-                if len(self._reconciled) > MOST_RECONCILED:
-                    self._end_round()
+                _merge(self._held, self._rest.reconciled(keys, self._most_remembered))
 
     def dropped(self, keys: Iterable[Key]) -> None:
         """These keys of this cycle need not be reconciled, because the copy will read them."""
@@ -126,34 +122,24 @@ class PendingSet:
     def hold(self, keys: Iterable[Key] | None = None) -> None:
         """Give keys of this cycle back, with their first transaction; all that are left of it by default."""
         with self._lock:
-            for key in list(self._in_cycle) if keys is None else keys:
-                first = self._in_cycle.pop(key)
-                self._held[key] = min(first, self._held.get(key, first))
-
-    # --- rounds ---------------------------------------------------------------------------------------------------
-
-    def end_round(self) -> None:
-        """What rests may be taken by the next cycle."""
-        with self._lock:
-            self._end_round()
+            given_back = list(self._in_cycle) if keys is None else keys
+            _merge(self._held, {key: self._in_cycle.pop(key) for key in given_back})
 
     def rest_no_more(self) -> None:
         """From now on every key may be taken at once: the backlog has to become small."""
         with self._lock:
             self.lets_rest = False
-            self._end_round()
+            self._end_rest()
 
-    def _end_round(self) -> None:
-        self._reconciled = set()
-        _add(self._held, self._resting)
-        self._resting = {}
+    def _end_rest(self) -> None:
+        _merge(self._held, self._rest.end())
         self._changed.notify_all()
 
     @property
-    def due(self) -> int:
-        """How many keys are waiting for nothing but to be reconciled."""
-        with self._lock:
-            return len(self._waiting) + len(self._held) + len(self._in_cycle)
+    def _most_remembered(self) -> int:
+        if self._most_bytes is None:
+            return MOST_REMEMBERED
+        return min(MOST_REMEMBERED, int(self._most_bytes * REMEMBERED_SHARE) // max(1, self._bytes_per_key))
 
     # --- what there is --------------------------------------------------------------------------------------------
 
@@ -162,7 +148,7 @@ class PendingSet:
         with self._lock:
             firsts = [first for _, first in self._prepared.values()]
             firsts.extend(first for _, _, first in self._decided.values())
-            firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle, self._resting) if keys)
+            firsts.extend(min(keys.values()) for keys in (self._held, self._in_cycle, self._rest.resting) if keys)
             if self._waiting:
                 firsts.append(next(iter(self._waiting.values())))
             return min(firsts, default=None)
@@ -171,9 +157,15 @@ class PendingSet:
         return [keys for keys, _ in self._prepared.values()] + [keys for _, keys, _ in self._decided.values()]
 
     @property
-    def bytes(self) -> int:
-        """How much memory the keys take, about: as much each as the largest that was looked at."""
-        return len(self) * self._bytes_per_key
+    def due(self) -> int:
+        """How many keys are to be reconciled, those that rest left out."""
+        with self._lock:
+            return self._count() - len(self._rest.resting)
+
+    @property
+    def due_bytes(self) -> int:
+        """How much memory these take, about: as much each as the largest that was looked at."""
+        return self.due * self._bytes_per_key
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until there is room for more keys; whether there is.
@@ -182,11 +174,12 @@ class PendingSet:
         """
         with self._lock:
             if not self._has_room():
-                self._end_round()
+                self._end_rest()
             return self._changed.wait_for(self._has_room, timeout_s)
 
     def _has_room(self) -> bool:
-        keys = len(self._waiting) + len(self._held) + len(self._in_cycle) + len(self._resting)
+        # Some of those that are remembered, and rest, are counted twice.
+        keys = len(self._waiting) + len(self._held) + len(self._in_cycle) + len(self._rest.resting) + len(self._rest)
         return self._most_bytes is None or keys * self._bytes_per_key < self._most_bytes
 
     def wait_for_keys(self, timeout_s: float) -> bool:
@@ -202,8 +195,10 @@ class PendingSet:
 
     def __len__(self) -> int:
         with self._lock:
-            prepared = sum(len(keys) for keys in self._of_xa())
-            return len(self._waiting) + len(self._held) + len(self._in_cycle) + len(self._resting) + prepared
+            return self._count()
+
+    def _count(self) -> int:
+        return sum(len(place) for place in self._places())
 
     # --- verification ---------------------------------------------------------------------------------------------
 
@@ -231,10 +226,10 @@ class PendingSet:
             return {key for key in keys if any(key in place for place in places)}
 
     def _places(self) -> list[Collection[Key]]:
-        return [self._waiting, self._held, self._in_cycle, self._resting, *self._of_xa()]
+        return [self._waiting, self._held, self._in_cycle, self._rest.resting, *self._of_xa()]
 
 
-def _add(keys: dict[Key, int], others: dict[Key, int]) -> None:
+def _merge(keys: dict[Key, int], others: dict[Key, int]) -> None:
     """Each with the earlier of its first transactions."""
     for key, first in others.items():
         keys[key] = min(first, keys.get(key, first))

@@ -22,9 +22,6 @@ CYCLE_PAUSE_S = 0.05
 PATIENT_PAUSE_S = 0.2
 """The same while nobody waits for the ghost to be up to date, as during the copy: fewer commits, with more keys each."""
 
-ROUND_S = 20.0
-"""A row that changes all the time is written as often. With more, a resumed run would have more of the binlog to read again."""
-
 IDLE_BEAT_S = 0.5
 """With nothing to reconcile, how often a heartbeat still measures the tail's lag and the commit's cost."""
 
@@ -56,15 +53,12 @@ class Reconciler:
         self.thread.start()
 
     def _run(self) -> None:
-        last_beat, round_began = 0.0, time.monotonic()
+        last_beat = 0.0
         while not self._closing.is_set():
             self._pending.wait_for_keys(CYCLE_PAUSE_S)
             with self._turn:
                 if self._closing.is_set():
                     return
-                if time.monotonic() - round_began > ROUND_S:
-                    self._pending.end_round()
-                    round_began = time.monotonic()
                 if self.cycle() > 0:
                     last_beat = time.monotonic()
                 elif time.monotonic() - last_beat > IDLE_BEAT_S:

@@ -21,6 +21,8 @@ from osc.tail.events import FORMAT_DESCRIPTION, HEARTBEAT, HEARTBEAT_V2, ROTATE,
 _HEADER = struct.Struct("<HBBBIBIIIHIH")
 _EVENT_HEADER: Final = 19
 _WHOLE_PACKET: Final = 0xFFFFFF
+CAUGHT_UP_BYTES: Final = 1 << 16
+"""Who receives more at a time is behind, or about to be."""
 WRAP: Final = 1 << 32
 """An event's header has four bytes for a position, and a file may be longer."""
 _IS_ROWS: Final = bytes(type_ in ROW_EVENTS for type_ in range(256))
@@ -60,7 +62,7 @@ class Stream:
         nap: Callable[[], object] = lambda: None,
     ) -> None:
         """Events of `file` that end at `skip_to` or before are not delivered. `nap` is called when all that had arrived was
-        read, and returns when it is time to wait for more."""
+        read, and that was little; it returns when it is time to wait for more."""
         self.file = file
         self.position = position
         """The end of the event last delivered."""
@@ -71,6 +73,7 @@ class Stream:
         self._socket = source
         self._skip_to = skip_to
         self._nap = nap
+        self._received = 0
         self._checksum_bytes = 0
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
@@ -155,10 +158,10 @@ class Stream:
             self._view[:have] = self._view[self._start : self._end]
         self._start, self._end = 0, have
         room = len(self._buffer) - _HEADER.size
-        if not have and not self._has_arrived():
-            self._nap()
         while self._end < size:
             try:
+                if not self._end and self._received < CAUGHT_UP_BYTES and not self._has_arrived():
+                    self._nap()
                 received = self._socket.recv_into(self._view[self._end : room])
             except (OSError, ValueError) as error:
                 raise StreamLost(f"reading the binlog: {error}") from error
@@ -166,6 +169,7 @@ class Stream:
                 raise StreamLost("the server closed the connection of the binlog dump")
             self.bytes += received
             self._end += received
+            self._received = received
 
     def _has_arrived(self) -> bool:
         """Whether there is more to receive at once."""

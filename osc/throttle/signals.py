@@ -26,7 +26,7 @@ def backlog(pending: PendingSet, most_keys: int, most_bytes: int) -> Signal:
     """Held back while more keys, or more bytes of them, wait to be reconciled: the copy must not outrun the tail."""
 
     def signal() -> str | None:
-        keys, bytes_ = pending.due, pending.bytes
+        keys, bytes_ = pending.due, pending.due_bytes
         if keys <= most_keys and bytes_ <= most_bytes:
             return None
         return f"{keys:,} keys ({bytes_ >> 20} MiB) wait to be reconciled"

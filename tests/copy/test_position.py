@@ -54,7 +54,7 @@ def test_of_several_columns_the_first_one_that_differs_counts() -> None:
 @pytest.mark.in_turn(reason="a lock on a table and a limit for waiting, which both flavors have")
 def test_a_look_that_fails_ends_nothing_and_the_next_one_tells(server: ServerUnderTest, database: str) -> None:
     server.execute("create table t (id int primary key)", "insert into t values (1), (101)", database=database)
-    key = MigrationKey((KeyColumn("id", 0, "int", "integer"),), "PRIMARY", "PRIMARY")
+    key = MigrationKey((KeyColumn("id", 0, "integer", "int"),), "PRIMARY", "PRIMARY")
     projection = Projection(database, "t", "t", key, ("id",), ("id",))
     with (
         closing(KeySpan(projection, Sessions(server.migrator), StopRequest())) as span,

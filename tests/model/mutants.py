@@ -5,7 +5,8 @@ A mutant replaces one piece of the real core by something that leaves the rule o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -129,11 +130,33 @@ class ForgetsHold(PendingSet):
 
 
 class ForgetsRest(PendingSet):
-    """Takes the keys that rest for settled when the round ends."""
+    """Takes the keys that rest for settled when they have rested."""
 
-    def _end_round(self) -> None:
-        self._resting.clear()
-        super()._end_round()
+    def take(self) -> dict[Key, int]:
+        self._rest.rested()
+        return super().take()
+
+
+class RestIsSettled(PendingSet):
+    """Takes the keys that rest for settled at a checkpoint and for verification."""
+
+    def oldest(self) -> int | None:
+        resting, self._rest.resting = self._rest.resting, {}
+        try:
+            return super().oldest()
+        finally:
+            self._rest.resting = resting
+
+
+class RestExplainsNothing(PendingSet):
+    """Takes the keys that rest for settled when a difference is judged."""
+
+    @contextmanager
+    def watching(self) -> Iterator[set[Key]]:
+        resting, self._rest.resting = self._rest.resting, {}
+        with super().watching() as watch:
+            self._rest.resting = resting
+            yield watch
 
 
 class ReleasesAtPrepare(PendingSet):
@@ -146,8 +169,8 @@ class ReleasesAtPrepare(PendingSet):
 class ReleasesByXid(PendingSet):
     """Releases whatever was prepared under the xid by the time that it is seen to have left the server's list."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock=clock)
         self._noted: list[str] = []
 
     def decide(self, xid: str) -> None:
@@ -254,6 +277,12 @@ MUTANTS = (
     ),
     Mutant("the keys of a failed cycle forgotten", replace(CORE, pending=ForgetsHold)),
     Mutant("the keys that rest forgotten", replace(CORE, pending=ForgetsRest)),
+    Mutant("a checkpoint that passes by keys that rest", replace(CORE, pending=RestIsSettled)),
+    Mutant(
+        "verification stops on a key that rests",
+        replace(CORE, pending=RestExplainsNothing),
+        Kind(unique="none", compares=True, verifies=True),
+    ),
     Mutant("XA: keys released at the prepare", replace(CORE, pending=ReleasesAtPrepare)),
     Mutant(
         "XA: keys released while the transaction is still listed",

@@ -15,6 +15,7 @@ from osc.cutover.conditions import AttemptFailed, LastLook, LastStep, last_steps
 from osc.mysql.server import Server as ServerFacts
 from osc.reconcile.cycle import CycleStep, cycle, opening
 from osc.reconcile.pending import PendingSet
+from osc.reconcile.rest import REST_S
 from osc.reconcile.strictly import FindOwner, Rewrite, rewrite_strictly
 from osc.reconcile.watermarks import Watermarks
 from osc.state.checkpoint import resume_coordinate
@@ -57,7 +58,7 @@ class Stopped(Exception):
 class Core:
     """The pieces of the real core that a run is made of. A mutant replaces one."""
 
-    pending: Callable[[], PendingSet] = PendingSet
+    pending: Callable[..., PendingSet] = PendingSet
     watermarks: Callable[[bool, bool, Key | None, Key | None], Watermarks] = lambda compares, may_drop, low, guard: (
         Watermarks(compares=compares, may_drop=may_drop, low=low, guard=guard)
     )
@@ -173,6 +174,7 @@ class Run:
         self._is_paused = False
         self._in_cycle = False
         self._is_swapping = False
+        self._now_s = 0.0
 
     # --- the scheduler's side -------------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class Run:
         assert found is None or isinstance(found, tuple)
         coordinate, self._stage, low = found or (Coordinate(_FILE, len(server.binlog)), "copy", None)
         guard = server.ghost[max(server.ghost)].key if found and server.ghost else None
-        self.pending = core.pending()
+        self.pending = core.pending(clock=lambda: self._now_s)
         self._watermarks = core.watermarks(self._settings.compares, self._settings.unique == "none", low, guard)
         self._cutter = core.cutter(self._watermarks)
         self.tail = Tail(server, self.pending, coordinate)
@@ -217,7 +219,7 @@ class Run:
         if self._stage == "verify":
             self._watermarks.open_end()
         self._start("reconciler", self._reconcile())
-        self._start("rounds", self._end_rounds())
+        self._start("time", self._let_time_pass())
         yield from self._save()
         self._start("saver", self._save_now_and_then())
         if self._stage == "copy":
@@ -327,19 +329,15 @@ class Run:
 
     def _reconcile(self) -> Actor:
         while True:
-            yield lambda: not self._is_paused and self._has_work()
+            yield lambda: not self._is_paused and len(self.pending) > 0
             self._in_cycle = True
             yield from self._try("reconciler", self._cycle())
             self._in_cycle = False
 
-    def _has_work(self) -> bool:
-        pending = self.pending
-        return bool(pending.due or pending.undecided or pending.decided())
-
-    def _end_rounds(self) -> Actor:
+    def _let_time_pass(self) -> Actor:
         while True:
             yield lambda: len(self.pending) > self.pending.due
-            self.pending.end_round()
+            self._now_s += REST_S
 
     def _cycle(self) -> Actor:
         def do(step: CycleStep) -> Actor:

@@ -224,7 +224,7 @@ WEIGHTS = {
 }
 NEW_MIXTURE = 1 / 15
 BURST = 1 / 10
-ACTORS = {"main": 4, "reconciler": 5, "worker 1": 3, "worker 2": 3, "saver": 2, "ahead": 2, "rounds": 1}
+ACTORS = {"main": 4, "reconciler": 5, "worker 1": 3, "worker 2": 3, "saver": 2, "ahead": 2, "time": 1}
 
 
 def random_settings(chance: random.Random) -> Settings:

@@ -60,6 +60,9 @@ class Told:
     def finished(self, result: Result) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 def test_a_time_left_that_cannot_be_calculated_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     told, engine = Told(), Engine()

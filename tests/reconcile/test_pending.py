@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from osc.reconcile.pending import PendingSet, bytes_of
+from osc.reconcile.rest import REST_S
 from osc.reconcile.watermarks import Watermarks
 from osc.table.key import Key
 
@@ -22,40 +23,55 @@ def test_a_key_keeps_the_first_transaction_in_which_it_was_seen() -> None:
 
 def test_a_key_that_changes_again_during_its_cycle_waits_for_the_next_one() -> None:
     pending = PendingSet()
+    pending.rest_no_more()
     pending.add([(1,)], 5)
     pending.take()
     pending.add([(1,)], 9)
     pending.reconciled([(1,)])
     assert pending.oldest() == 9
-    pending.end_round()
     assert pending.take() == {(1,): 9}
 
 
-def test_a_key_that_was_reconciled_in_this_round_rests_until_the_next_one() -> None:
-    pending = PendingSet()
+class Clock:
+    """Says what it is set to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_key_that_was_reconciled_a_moment_ago_rests() -> None:
+    clock = Clock()
+    pending = PendingSet(clock=clock)
     pending.add([(1,), (2,)], 5)
     pending.take()
     pending.reconciled([(1,)])
     pending.dropped([(2,)])
     pending.add([(1,), (2,), (3,)], 9)
     assert pending.take() == {(2,): 9, (3,): 9}
+    clock.now_s += REST_S / 2
     pending.reconciled([(2,), (3,)])
     assert (len(pending), pending.due) == (1, 0)
     assert pending.oldest() == 9
     assert pending.unsettled([(1,), (2,)]) == {(1,)}
     with pending.watching() as watch:
         assert pending.touched(watch, [(1,), (2,)]) == {(1,)}
-    pending.end_round()
-    assert pending.due == 1
+    pending.add([(2,)], 11)
+    assert pending.take() == {}
+    clock.now_s += REST_S / 2
     assert pending.take() == {(1,): 9}
+    pending.reconciled([(1,)])
+    clock.now_s += REST_S / 2
+    assert pending.take() == {(2,): 11}
 
 
 def test_a_key_that_rests_keeps_its_first_transaction_while_it_goes_on_changing() -> None:
     pending = PendingSet()
     for transaction in (1, 5, 9):
         pending.add([(1,)], transaction)
-        for key in pending.take():
-            pending.reconciled([key])
+        pending.reconciled(list(pending.take()))
     assert pending.oldest() == 5
     pending.rest_no_more()
     assert pending.take() == {(1,): 5}
@@ -70,13 +86,15 @@ def test_when_no_key_may_rest_any_more_a_hot_one_is_taken_each_time() -> None:
         pending.reconciled([(1,)])
 
 
-def test_a_round_ends_early_when_it_has_more_keys_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osc.reconcile.pending.MOST_RECONCILED", 2)
+def test_of_too_many_keys_those_reconciled_longest_ago_rest_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osc.reconcile.pending.MOST_REMEMBERED", 2)
     pending = PendingSet()
-    for number in (1, 2, 3):
-        pending.add([(1,), (number,)], number)
-        pending.reconciled(list(pending.take()))
+    pending.add([(1,), (2,)], 1)
+    pending.reconciled(sorted(pending.take()))
+    pending.add([(1,), (2,), (3,)], 2)
+    pending.reconciled(list(pending.take()))
     assert pending.take() == {(1,): 2}
+    assert pending.unsettled([(2,)]) == {(2,)}
 
 
 def test_a_held_key_keeps_its_first_transaction_even_when_it_changes_again() -> None:
@@ -192,7 +210,7 @@ def test_what_keys_cost_is_not_guessed_too_low_nor_far_too_high(key_of: Callable
     try:
         for first in range(10**6, 10**6 + count, 50):
             pending.add([key_of(number) for number in range(first, first + 50)], first)
-        guessed = pending.bytes
+        guessed = pending.due_bytes
         verdict = watermarks.sort(pending.take())
         ordered = sorted(verdict.reconcile)
         _, most = tracemalloc.get_traced_memory()
@@ -217,13 +235,22 @@ def test_without_room_more_keys_wait_until_others_are_settled() -> None:
 
 
 def test_keys_that_rest_make_room_when_there_is_none() -> None:
-    pending = PendingSet(most_bytes=bytes_of((1,)) * 2)
-    for _ in range(2):
-        pending.add([(1,), (2,)], 5)
-        pending.reconciled(list(pending.take()))
-    assert pending.due == 0
-    assert not pending.wait_for_room(0)
-    assert pending.due == 2
+    pending = PendingSet(most_bytes=bytes_of((1,)) * 16)
+    pending.add([(1,), (2,)], 5)
+    pending.reconciled(list(pending.take()))
+    pending.add([(1,), (2,)], 6)
+    assert pending.take() == {}
+    pending.add([(number,) for number in range(3, 15)], 7)
+    assert pending.wait_for_room(0)
+    assert pending.take().keys() >= {(1,), (2,)}
+
+
+def test_keys_that_were_reconciled_leave_most_of_the_memory_to_those_that_wait() -> None:
+    pending = PendingSet(most_bytes=bytes_of((1,)) * 8)
+    pending.add([(number,) for number in range(7)], 5)
+    pending.reconciled(list(pending.take()))
+    pending.add([(number,) for number in range(7)], 6)
+    assert len(pending.take()) == 6
 
 
 def test_keys_of_prepared_transactions_keep_nobody_waiting() -> None:

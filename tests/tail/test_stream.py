@@ -12,7 +12,7 @@ import pytest
 
 from osc.errors import BinlogGone, MigrationFailed
 from osc.tail.events import FORMAT_DESCRIPTION, HEARTBEAT, QUERY, ROTATE, XID
-from osc.tail.stream import SameServerId, Stream, StreamLost
+from osc.tail.stream import CAUGHT_UP_BYTES, SameServerId, Stream, StreamLost
 
 WRAP = 1 << 32
 WRITE_ROWS = 30
@@ -107,6 +107,41 @@ def test_events_are_cut_out_however_the_bytes_arrive(
     assert stream.row_events == 2
     assert stream.skipped_row_events == 1
     assert stream.bytes == len(wire)
+
+
+def test_it_naps_where_all_that_arrived_was_read_and_only_there(ends: tuple[socket.socket, socket.socket]) -> None:
+    parts = [event(XID, end) for end in (100, 200, 300)]
+    to_come = [packets(*parts[1:]), b""]
+    naps: list[int] = []
+
+    def nap() -> None:
+        naps.append(stream.events)
+        ends[1].sendall(to_come.pop(0))
+        if not to_come:
+            ends[1].shutdown(socket.SHUT_WR)
+
+    stream = Stream(ends[0], "binlog.000001", 4, nap=nap)
+    ends[1].sendall(packets(parts[0]))
+    with pytest.raises(StreamLost):
+        list(stream.events_for(()))
+    assert stream.events == 3
+    assert naps == [1, 3]
+
+
+def test_it_does_not_nap_while_much_arrives(ends: tuple[socket.socket, socket.socket]) -> None:
+    naps: list[int] = []
+    stream = Stream(ends[0], "binlog.000001", 4, nap=lambda: naps.append(stream.bytes))
+    large = packets(event(QUERY, 100, b"x" * CAUGHT_UP_BYTES))
+    ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * len(large))
+    ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * len(large))
+    ends[1].sendall(large)
+    closer = threading.Timer(0.3, ends[1].shutdown, (socket.SHUT_WR,))
+    closer.start()
+    with pytest.raises(StreamLost):
+        list(stream.events_for(()))
+    closer.join()
+    assert stream.bytes == len(large)
+    assert naps == []
 
 
 def test_positions_beyond_four_gib_are_counted_on(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from osc.mysql.server import read_server
+from osc.mysql.session import SslMode
 from osc.tail.coordinate import Coordinate, current_coordinate
 from osc.tail.reader import xid_text
 from tests.servers import ServerUnderTest
-from tests.tail.following import following, keys
+from tests.tail.following import PATIENCE_S, following, keys
 
 
 @pytest.mark.parametrize("by_gtid", [True, False], ids=["by GTID", "by file and position"])
@@ -25,6 +27,18 @@ def test_transactions_are_numbered_as_received_and_each_key_comes_with_its_own(
         coordinate, number = follower.tail.position
         assert number in (4, 5)
         assert coordinate > follower.start
+
+
+@pytest.mark.in_turn(reason="what the reader does between two looks at the socket")
+@pytest.mark.parametrize("mode", ["DISABLED", "PREFERRED"])
+def test_whoever_waits_for_a_heartbeat_ends_the_nap(
+    server: ServerUnderTest, table: str, monkeypatch: pytest.MonkeyPatch, mode: SslMode
+) -> None:
+    monkeypatch.setattr("osc.tail.tail.NAP_S", 2 * PATIENCE_S)
+    with following(replace(server, migrator=replace(server.migrator, ssl_mode=mode)), table) as follower:
+        for number in range(3):
+            follower.execute(f"insert into t values ({number}, 'x')")
+            assert follower.take() == [keys(number)]
 
 
 def test_a_savepoint_does_not_end_a_transaction(server: ServerUnderTest, table: str) -> None:
