@@ -9,7 +9,7 @@ import time
 import click
 
 from tests.duration import seconds_of
-from tests.model.run import Core
+from tests.model.core import Core
 from tests.model.world import interleave
 
 SAY_EVERY_S = 60.0

@@ -20,7 +20,7 @@ from osc.steps import Apply, AskPrepared, Barrier, MeetTail
 from osc.table.key import Key
 from osc.tail.coordinate import Coordinate
 from osc.verify.judgement import Examined, ExamineStep, examine
-from tests.model.run import Core
+from tests.model.core import Core
 from tests.model.server import Kind
 from tests.model.world import ANY_KIND
 

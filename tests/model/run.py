@@ -7,26 +7,22 @@ before it goes on; an error is thrown into it where it waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from osc.copy.ranges import LastKey, RangeCutter, RangeEnd
-from osc.cutover.conditions import AttemptFailed, LastLook, LastStep, last_steps
-from osc.mysql.server import Server as ServerFacts
-from osc.reconcile.cycle import CycleStep, cycle, opening
-from osc.reconcile.pending import PendingSet
+from osc.copy.ranges import LastKey, RangeEnd
+from osc.cutover.conditions import AttemptFailed, LastStep
+from osc.reconcile.cycle import CycleStep
 from osc.reconcile.rest import REST_S
-from osc.reconcile.strictly import FindOwner, Rewrite, rewrite_strictly
-from osc.reconcile.watermarks import Watermarks
-from osc.state.checkpoint import resume_coordinate
+from osc.reconcile.strictly import FindOwner, Rewrite
 from osc.steps import Apply, AskPrepared, AwaitRanges, Barrier, CheckEpoch, Compare, MeetTail
 from osc.table.key import Key
 from osc.table.ranges import Range
 from osc.tail.coordinate import Coordinate
-from osc.tail.progress import MARK_INTERVAL_S, Progress
-from osc.verify.judgement import Examined, ExamineStep, examine
+from osc.verify.judgement import ExamineStep
 from osc.verify.restless import Restless
-from tests.model.server import PLACES, Commit, Duplicate, Event, GhostTransaction, How, Row, Server, TakenOver
+from tests.model.core import Core
+from tests.model.server import PLACES, Commit, Duplicate, GhostTransaction, How, Row, Server, TakenOver
+from tests.model.tail import FILE, Tail
 
 Condition: TypeAlias = Callable[[], bool]
 Actor: TypeAlias = Generator[Condition, None, None]
@@ -35,11 +31,6 @@ R = TypeVar("R")
 
 WORKERS = 2
 BATCH_KEYS = 2
-LOOKS = 3
-"""At keys that differ, before they are left to the swap."""
-
-_FACTS = ServerFacts("mysql", (9, 7, 0), "9.7.0", {})
-_FILE = "binlog.000001"
 
 
 class Violation(Exception):
@@ -52,34 +43,6 @@ class Failure(Exception):
 
 class Stopped(Exception):
     """The run has stopped for a reason that it may have; the original is in place."""
-
-
-@dataclass(frozen=True)
-class Core:
-    """The pieces of the real core that a run is made of. A mutant replaces one."""
-
-    pending: Callable[..., PendingSet] = PendingSet
-    watermarks: Callable[[bool, bool, Key | None, Key | None], Watermarks] = lambda compares, may_drop, low, guard: (
-        Watermarks(compares=compares, may_drop=may_drop, low=low, guard=guard)
-    )
-    cutter: Callable[[Watermarks], RangeCutter] = RangeCutter
-    opening: Callable[[], Generator[AskPrepared | Barrier, None, None]] = opening
-    cycle: Callable[[PendingSet, Watermarks], Generator[CycleStep, None, int]] = cycle
-    rewrite_strictly: Callable[[Collection[Key]], Generator[Rewrite | FindOwner, None, list[Key] | None]] = (
-        lambda keys: rewrite_strictly(list(keys))
-    )
-    displaces: bool = False
-    """Whether rows are displaced where the ghost is stricter."""
-    resume_coordinate: Callable[
-        [Callable[[], Coordinate], Callable[[], int | None], Callable[[int], Coordinate]], Coordinate
-    ] = resume_coordinate
-    examine: Callable[[PendingSet, Collection[Key] | None], Generator[ExamineStep, None, Examined]] = examine
-    copied_below: Callable[[Watermarks], Key | None] = lambda watermarks: watermarks.low
-    """Up to where rows may be verified while others are being copied."""
-    last_steps: Callable[[PendingSet, Collection[Key]], Generator[LastStep, None, LastLook]] = last_steps
-    has_epoch: bool = True
-    autocommits: bool = False
-    """Whether the ghost is written without a transaction around it."""
 
 
 def always() -> bool:
@@ -98,60 +61,6 @@ def drive(steps: Generator[S, None, R], do: Callable[[S], Actor]) -> Generator[C
             yield from do(step)
     finally:
         steps.close()
-
-
-class Tail:
-    """Delivers the server's binlog to the real pending set and the real progress, event by event."""
-
-    def __init__(self, server: Server, pending: PendingSet, start: Coordinate) -> None:
-        self._server = server
-        self._pending = pending
-        self._begun = 0
-        self.progress = Progress(start, _FACTS, clock=self._clock)
-        self._at = start.position
-        self._group: list[Key] = []
-        self.met = 0
-
-    def _clock(self) -> float:
-        return self._begun * MARK_INTERVAL_S * 1.1 / self._server.settings.mark_every
-
-    def deliver(self, events: int) -> bool:
-        """Deliver that many events; whether there was one."""
-        if self._at >= len(self._server.binlog):
-            return False
-        for event in self._server.binlog[self._at : self._at + events]:
-            self._at += 1
-            self._read(event)
-        return True
-
-    def _read(self, event: Event) -> None:
-        match event.kind:
-            case "begin" | "other":
-                self._begun += 1
-                self.progress.begin()
-                self._group = []
-            case "rows":
-                # Which rows belong to an XA transaction is said at the group's beginning.
-                if self._is_of_xa():
-                    self._group += event.keys
-                else:
-                    self._pending.add(event.keys, self.progress.number)
-            case "prepared":
-                self._pending.prepare(event.xid, self._group, self.progress.number)
-            case "decided":
-                self._pending.decide(event.xid)
-            case "beat":
-                self.met = max(self.met, event.beat)
-        if event.kind in ("end", "prepared", "decided", "other"):
-            self.progress.end(_FILE, self._at)
-
-    def _is_of_xa(self) -> bool:
-        rest = self._server.binlog[self._at :]
-        return next(event.kind for event in rest if event.kind in ("end", "prepared")) == "prepared"
-
-    def reconnect(self) -> None:
-        """The connection broke: go on behind the last complete transaction."""
-        self._at = self.progress.complete[0].position
 
 
 class Run:
@@ -209,7 +118,7 @@ class Run:
         self._epoch = server.epoch
         yield always
         assert found is None or isinstance(found, tuple)
-        coordinate, self._stage, low = found or (Coordinate(_FILE, len(server.binlog)), "copy", None)
+        coordinate, self._stage, low = found or (Coordinate(FILE, len(server.binlog)), "copy", None)
         guard = server.ghost[max(server.ghost)].key if found and server.ghost else None
         self.pending = core.pending(clock=lambda: self._now_s)
         self._watermarks = core.watermarks(self._settings.compares, self._settings.unique == "none", low, guard)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.model.core import Core
 from tests.model.mutants import XA_LISTED_FIRST, XA_RELEASED_BY_XID, Mutant
-from tests.model.run import Core
 from tests.model.server import Settings
 from tests.model.world import Action, Interleaving
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.model.run import Core
+from tests.model.core import Core
 from tests.model.server import PLACES, UNIQUE_VALUES, Op
 from tests.model.world import ACTORS, XIDS, Action, World, interleave, random_settings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.model.core import Core
 from tests.model.mutants import MUTANTS, Mutant
 from tests.model.report import catch
-from tests.model.run import Core
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from tests.model.run import Core, Failure, Run, Stopped, Violation
+from tests.model.core import Core
+from tests.model.run import Failure, Run, Stopped, Violation
 from tests.model.server import PLACES, UNIQUE_VALUES, GhostTransaction, Kind, Op, Server, Settings
 
 XIDS = ("x", "y")
