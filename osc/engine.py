@@ -18,7 +18,6 @@ from osc.copy.sizing import CHUNK_BYTES, FIRST_ROWS, FIRST_WIDE_ROWS, MAX_ROWS, 
 from osc.copy.workers import Copy
 from osc.cutover.blockers import prepared_transactions
 from osc.cutover.handover import Handover
-from osc.cutover.names import SwapNames
 from osc.errors import DifferencesFound, OscError
 from osc.mysql.session import Conn, Sessions
 from osc.mysql.steady import SteadySession
@@ -38,20 +37,17 @@ from osc.state.checkpoint import Checkpoint, Fingerprint, Stage, resume_coordina
 from osc.state.table import StateTable
 from osc.state.writer import GhostWriter
 from osc.steps import AskPrepared, Barrier, carry_out
-from osc.table.facts import Table
 from osc.table.key import Key
 from osc.table.names import Names
-from osc.table.projection import MigrationKey, key_defaults
 from osc.table.width import rows_in
-from osc.tail.coordinate import Coordinate
 from osc.tail.tail import Tail
-from osc.tail.watch import Watch, fraction_digits
 from osc.threads import join_all
 from osc.throttle.governor import Pace
 from osc.throttle.throttle import Throttle
 from osc.verify.again import Reverification
 from osc.verify.ahead import Ahead
 from osc.verify.verifier import Verifier
+from osc.watching import watch_for
 
 log = logging.getLogger(__name__)
 
@@ -473,28 +469,3 @@ class Engine:
             self.save_checkpoint()
         except (OscError, pymysql.err.MySQLError, OSError) as error:
             log.warning("the last checkpoint could not be saved, an earlier one counts: %s", error)
-
-
-def watch_for(
-    names: Names, source: Table, key: MigrationKey, sessions: Sessions, ghosts_made_by: Coordinate | None
-) -> Watch:
-    """What the tail has to look for."""
-    ghosts, old_names = {names.ghost}, {names.old}
-    if not sessions.server.renames_under_lock:
-        swap = SwapNames.of(names)
-        ghosts.add(swap.ghost)
-        old_names.add(swap.old)
-    return Watch(
-        database=names.database,
-        table=names.table,
-        key=key.columns,
-        ghosts=tuple(ghosts),
-        ghosts_made_by=ghosts_made_by,
-        old_names=tuple(old_names),
-        server_id=int(sessions.server.variable("server_id", "0")),
-        defaults=key_defaults(source, key),
-        fraction_digits=fraction_digits(source),
-        state_table=names.state,
-        own_connection_ids=lambda: sessions.connection_ids,
-        lower_case_table_names=int(sessions.server.variable("lower_case_table_names", "0")),
-    )

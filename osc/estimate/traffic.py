@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection
 from contextlib import closing
 
-from osc.engine import watch_for
 from osc.estimate.measured import Traffic
 from osc.mysql.session import Sessions
 from osc.table.choose import source_candidates
@@ -16,6 +15,7 @@ from osc.table.names import Names
 from osc.table.projection import MigrationKey
 from osc.tail.coordinate import current_coordinate
 from osc.tail.tail import Tail
+from osc.watching import watch_for
 
 
 class TrafficMeter:

@@ -22,7 +22,7 @@ from osc.threads import OwnedThread
 PATIENCE_S = 60.0
 """How long a lost connection is tried again before the migration stops."""
 NAP_S = 0.01
-"""What arrives meanwhile is read in one go: waking for each transaction, 1,500 a second, cost more than reading them."""
+"""What arrives meanwhile is read in one go: waking for each transaction, 1,500 a second, cost about as much as reading them."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 

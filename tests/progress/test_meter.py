@@ -9,9 +9,9 @@ import pytest
 
 from osc.progress.gauges import Gauges
 from osc.progress.meter import Meter
-from osc.progress.report import Result, Status
 from osc.table.facts import Table
 from osc.throttle.governor import Pace
+from tests.migration.inside import Recorder
 
 TABLE = Table("db", "t", "InnoDB", "", (), (), 1_000, 0, 0, None, "create table t ()")
 COPYING = Gauges(
@@ -42,36 +42,14 @@ class Engine:
         return self.now
 
 
-class Told:
-    """Keeps the statuses."""
-
-    def __init__(self) -> None:
-        self.statuses: list[Status] = []
-
-    def event(self, name: str, **fields: object) -> None:
-        pass
-
-    def status(self, status: Status) -> None:
-        self.statuses.append(status)
-
-    def warning(self, text: str) -> None:
-        pass
-
-    def finished(self, result: Result) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
 def test_a_time_left_that_cannot_be_calculated_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    told, engine = Told(), Engine()
+    told, engine = Recorder(), Engine()
     meter = Meter(told)
     meter.attach(engine, TABLE, 0)
     meter.phase("copy")
-    assert told.statuses[-1].rows_estimated == 1_000
+    assert told.of("status")[-1]["rows_estimated"] == 1_000
     for rows in range(101, 131):
         engine.now = replace(COPYING, rows_copied=rows, key_share=math.inf)
         meter.tick(at_once=True)
-        assert told.statuses[-1].rows_copied == rows
+        assert told.of("status")[-1]["rows_copied"] == rows
     assert "the time that is left cannot be told" in caplog.text
