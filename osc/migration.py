@@ -175,24 +175,7 @@ class Migration:
             self.meter.tick()
 
         try:
-            engine.start(check, self.meter.waiting_for)
-            self._phase("copy")
-            engine.copy_rows(check)
-            copied_at = self._server_now()
-            self._phase("verify")
-            engine.verify(check, self.meter.waiting_for)
-            if prepared.beginning.deferred.definitions:
-                # Older snapshots cannot read a table whose indexes were built since (error 1412).
-                copied_at = self._server_now()
-            self.meter.verified()
-            self._swap(prepared, engine, check, copied_at)
-            doubt = engine.prove_swap()
-            self.swap_is_proven = doubt is None
-            if doubt is not None:
-                self.reporter.warning(
-                    f"the swap went through, but the binlog could not prove that no write came in between: {doubt}. "
-                    "The old table is kept"
-                )
+            self._copy_verify_swap(prepared, engine, check)
         except DifferencesFound:
             engine.distrust()
             raise
@@ -204,6 +187,26 @@ class Migration:
             engine.close()
             if self.swapped is not None:
                 self._finish()
+
+    def _copy_verify_swap(self, prepared: Prepared, engine: Engine, check: Callable[[], None]) -> None:
+        engine.start(check, self.meter.waiting_for)
+        self._phase("copy")
+        engine.copy_rows(check)
+        copied_at = self._server_now()
+        self._phase("verify")
+        engine.verify(check, self.meter.waiting_for)
+        if prepared.beginning.deferred.definitions:
+            # Older snapshots cannot read a table whose indexes were built since (error 1412).
+            copied_at = self._server_now()
+        self.meter.verified()
+        self._swap(prepared, engine, check, copied_at)
+        doubt = engine.prove_swap()
+        self.swap_is_proven = doubt is None
+        if doubt is not None:
+            self.reporter.warning(
+                f"the swap went through, but the binlog could not prove that no write came in between: {doubt}. "
+                "The old table is kept"
+            )
 
     def _is_confirmed(self, confirm: Confirm | None, about_to_do: Sequence[str]) -> bool:
         with self.meter.waiting():

@@ -2,7 +2,8 @@
 
 Rows left times what a row takes. A plan's estimate, where one is followed, says what a row takes until a tenth of the rows is
 done, and what comes after the copy in proportion to it; without a plan the usual proportions do. What was measured takes
-over little by little. Time in which the migration may not go on (a signal, the operator, others) is neither work nor left.
+over little by little. Time in which the migration may not go on (a signal, the operator, others) is no work; where such pauses
+come back again and again, what is left is drawn out by as much as they have drawn out what was done.
 
 A plain calculation: whoever looks at the engine says what it saw and when.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from osc.estimate.learned import SecondsARow
 from osc.estimate.model import NOTHING, SWAP_S, PhaseName, Spread
+from osc.estimate.pauses import Pauses
 from osc.estimate.rows_left import RowsLeft
 from osc.progress.report import Phase
 from osc.verify.ahead import FRESH_S
@@ -93,6 +95,7 @@ class Remaining:
         """Both in time worked."""
         self._copy = SecondsARow()
         self._verify = SecondsARow()
+        self._pauses = Pauses()
         self._to_verify = 0.0
         """Rows that were left to verify when verification proper began."""
         self._verify_row_s: float | None = None
@@ -109,6 +112,7 @@ class Remaining:
         if last is None or last.phase != look.phase:
             self._begin(look)
         self._last = look
+        self._pauses.saw(look.at_s, look.is_held)
         if look.phase == "copy":
             self._rows_left.saw(look.rows_copied, look.key_share)
             self._copy.saw(self._worked_s, look.rows_copied)
@@ -125,7 +129,13 @@ class Remaining:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds of work until all is done, the swap included, once it may go on; None while nothing can be said."""
+        """Seconds until all is done, the swap included, once it may go on; None while nothing can be said."""
+        work_s = self.work_s
+        return None if work_s is None else work_s * self._pauses.stretch
+
+    @property
+    def work_s(self) -> float | None:
+        """The same without the pauses that are to be expected."""
         look = self._last
         if look is None:
             return None

@@ -1,4 +1,4 @@
-"""The course of the ETA: what it said at each tenth of the way, to be held against what it came to."""
+"""The course of the ETA, pauses left out: what it said at each tenth of the way, to be held against what it came to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Course:
         self.points: list[EtaPoint] = []
 
     def saw(self, elapsed_s: float, waited_s: float, eta_s: float | None) -> EtaPoint | None:
-        """The point that this ETA makes; None where it makes none.
+        """The point that this ETA, of work alone, makes; None where it makes none.
 
         `waited_s`: how much of the time that has passed was not spent at work.
         """

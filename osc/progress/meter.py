@@ -43,6 +43,8 @@ class Meter:
         self._engine: Measured | None = None
         self._remaining: Remaining | None = None
         self._course = Course()
+        self._work_left_s: float | None = None
+        """The ETA without the pauses that are to be expected."""
         self._waited_s = 0.0
         self._held_since: float | None = None
         self._rate = RateMeter()
@@ -124,7 +126,7 @@ class Meter:
         self._note_waiting(status.is_held, now)
         self._reporter.status(status)
         self._tell_of_throttling(status.throttled_by)
-        point = self._course.saw(status.elapsed_s, self._waited_s, status.eta_s)
+        point = self._course.saw(status.elapsed_s, self._waited_s, self._work_left_s)
         if point is not None and len(self._course.points) == 1:
             self._reporter.event(
                 "estimate", done=point.done, elapsed_s=point.elapsed_s, eta_s=point.eta_s, total_s=point.total_s
@@ -172,11 +174,11 @@ class Meter:
                     is_building=engine.is_building,
                 )
             )
-            total, eta_s = self._remaining.rows_total, self._remaining.eta_s
+            total, eta_s, self._work_left_s = self._remaining.rows_total, self._remaining.eta_s, self._remaining.work_s
         except (ArithmeticError, ValueError):
             # No figure for people is worth a migration.
             log.exception("the time that is left cannot be told")
-            total, eta_s = engine.rows_copied, None
+            total, eta_s, self._work_left_s = engine.rows_copied, None, None
         return replace(status, rows_estimated=total, verify_total=max(total, engine.rows_verified), eta_s=eta_s)
 
     def _tell_of_throttling(self, reason: str | None) -> None:

@@ -174,16 +174,22 @@ def _before(plan: Plan) -> str:
 
 
 def _copy_steps(plan: Plan) -> list[str]:
-    postpone, pause, panic = (flag_file(plan, option) for option in (POSTPONE, PAUSE, PANIC))
-    table, old = (qualified(plan.table.database, name) for name in (plan.table.name, plan.names["old"]))
-    drops = bool(plan.options.get("--ok-to-drop-table"))
-    start = [
+    steps = (_start(plan), _during(plan), _swap(plan), _after(plan), _roll_back(plan), _clean_up(plan))
+    return ["\n\n".join(parts) for parts in steps]
+
+
+def _start(plan: Plan) -> list[str]:
+    return [
         "## Start",
         "With the swap held back until somebody releases it:",
-        _block("sh", f"touch {quote(postpone)}\n{start_command(plan)}"),
+        _block("sh", f"touch {quote(flag_file(plan, POSTPONE))}\n{start_command(plan)}"),
         "Run it in `screen` or `tmux`. Without a terminal it prints a line every few seconds.",
     ]
-    during = [
+
+
+def _during(plan: Plan) -> list[str]:
+    pause, panic = (flag_file(plan, option) for option in (PAUSE, PANIC))
+    return [
         "## During",
         "It shows the phase, rows a second, the pace and why, the keys that wait to be reconciled, the replicas' lag. Look at:",
         _list(
@@ -203,47 +209,60 @@ def _copy_steps(plan: Plan) -> list[str]:
         _block("sh", f"touch {quote(panic)}"),
         f"Remove `{panic}` before the next start.",
     ]
-    swap = [
+
+
+def _swap(plan: Plan) -> list[str]:
+    return [
         "## Swap",
         "When the display says that it is ready and waits for the file, all rows are copied and verified. Look for "
-        "transactions "
-        "that have been open for long, then release the swap:",
-        _block("sh", f"rm -f {quote(postpone)}"),
+        "transactions that have been open for long, then release the swap:",
+        _block("sh", f"rm -f {quote(flag_file(plan, POSTPONE))}"),
         "The run ends with `swapped` and exit code 0. With exit code 5 the same command goes on; with any other, "
         "stop and read.",
     ]
-    after = [
+
+
+def _after(plan: Plan) -> list[str]:
+    return [
         "## Verify",
         "Every row was compared before the swap. Look at the new schema, and at the application:",
-        _block("sql", f"SHOW CREATE TABLE {table};"),
+        _block("sql", f"SHOW CREATE TABLE {qualified(plan.table.database, plan.table.name)};"),
     ]
-    back = ["## Roll back", "Before the swap: give up, as above. The table was never touched."]
-    if drops:
-        back.append("After the swap: not with this plan, since `--ok-to-drop-table` drops the old table.")
-    else:
-        if plan.options.get("--timestamp-old-table"):
-            back.append("The old table's name carries the time of the start; the end of the run tells it.")
-        aside = qualified(plan.table.database, aside_name(plan))
-        back += [
-            f"After the swap: **rows written since the swap are in the new table alone.** {old} has the rows as "
-            "they were at the "
-            "swap; whoever rolls back loses the later writes, unless they are carried over by hand. Stop the "
-            "application's writes "
-            "first, then:",
-            _block("sql", rollback_statement(plan)),
-            f"The new table is then {aside}. Keep it until its writes are carried over.",
-        ]
-    clean = [
+
+
+def _drops_the_old_table(plan: Plan) -> bool:
+    return bool(plan.options.get("--ok-to-drop-table"))
+
+
+def _roll_back(plan: Plan) -> list[str]:
+    lines = ["## Roll back", "Before the swap: give up, as above. The table was never touched."]
+    if _drops_the_old_table(plan):
+        return [*lines, "After the swap: not with this plan, since `--ok-to-drop-table` drops the old table."]
+    if plan.options.get("--timestamp-old-table"):
+        lines.append("The old table's name carries the time of the start; the end of the run tells it.")
+    old, aside = (qualified(plan.table.database, name) for name in (plan.names["old"], aside_name(plan)))
+    return [
+        *lines,
+        f"After the swap: **rows written since the swap are in the new table alone.** {old} has the rows as they were at the "
+        "swap; whoever rolls back loses the later writes, unless they are carried over by hand. Stop the application's "
+        "writes first, then:",
+        _block("sql", rollback_statement(plan)),
+        f"The new table is then {aside}. Keep it until its writes are carried over.",
+    ]
+
+
+def _clean_up(plan: Plan) -> list[str]:
+    lines = [
         "## Clean up",
         "List what is left of this migration and of earlier plans:",
         _block("sh", cleanup_command(plan)),
     ]
-    if not drops:
-        clean += [
+    if not _drops_the_old_table(plan):
+        lines += [
             "When nobody will roll back any more, drop the old table:",
             _block("sh", cleanup_command(plan, "--ok-to-drop-table", "--execute")),
         ]
-    return ["\n\n".join(part) for part in (start, during, swap, after, back, clean)]
+    return lines
 
 
 def _native_steps(plan: Plan) -> list[str]:
@@ -251,16 +270,14 @@ def _native_steps(plan: Plan) -> list[str]:
     start = [
         "## Start",
         "The server changes the table itself. **There will be no old table.** It waits for the table's metadata "
-        "lock a short time, "
-        "and tries again: transactions that use the table keep it waiting.",
+        "lock a short time, and tries again: transactions that use the table keep it waiting.",
         _block("sh", command(plan, "migrate", "--yes")),
     ]
     after = ["## Verify", _block("sql", f"SHOW CREATE TABLE {table};")]
     back = [
         "## Roll back",
-        "There is no old table to go back to. Rows written since then have the new schema: a column that was "
-        "dropped is gone, and "
-        "what was added is lost by the opposite `ALTER`, which is a change of its own and needs a plan of its own.",
+        "There is no old table to go back to. Rows written since then have the new schema: a column that was dropped is "
+        "gone, and what was added is lost by the opposite `ALTER`, which is a change of its own and needs a plan of its own.",
     ]
     return ["\n\n".join(part) for part in (start, after, back)]
 

@@ -56,8 +56,8 @@ class Dump:
 
         Raises StreamLost, and MigrationFailed when the user may not.
         """
-        by_id = _can_ask_by_id(server, start)
         skip_to, position = 0, start.position
+        by_id = _can_ask_by_id(server, start)
         if not by_id and position >= WRAP:
             # The request has four bytes for a position: from the file's beginning, then, passing over what was read.
             skip_to, position = position, 4
@@ -67,27 +67,7 @@ class Dump:
             raise StreamLost(str(error)) from error
         try:
             _require_same_server(connection, settings, server)
-            with connection.cursor() as cursor:
-                # Whatever the server's setting is now: older files may have checksums.
-                cursor.execute(
-                    "set @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',"
-                    f" @source_heartbeat_period = {HEARTBEAT_PERIOD_S * 10**9}, net_write_timeout = 600"
-                )
-            _DumpRequest(
-                {"read_timeout": READ_TIMEOUT_S},
-                server_id,
-                blocking=True,
-                resume_stream=True,
-                log_file=None if by_id else start.file,
-                log_pos=None if by_id else position,
-                auto_position=start.gtid_set if by_id else None,
-                is_mariadb=by_id and server.is_mariadb,
-                report_slave=("osc", "", "", 0),
-                slave_uuid=reader_uuid,
-                slave_heartbeat=HEARTBEAT_PERIOD_S,
-                pymysql_wrapper=lambda **_: connection,
-                enable_logging=False,
-            ).send()
+            _ask(connection, server.is_mariadb, start, position, by_id, server_id, reader_uuid)
         except OscError:
             connection.close()
             raise
@@ -115,6 +95,33 @@ class Dump:
         """Give the connection up; the server notices at its next heartbeat."""
         with contextlib.suppress(OSError, pymysql.err.Error):
             self._connection._force_close()  # type: ignore[attr-defined]
+
+
+def _ask(
+    connection: Conn, is_mariadb: bool, start: Coordinate, position: int, by_id: bool, server_id: int, reader_uuid: str
+) -> None:
+    """Register as a reader and request the dump: by GTIDs, else from `position` of the coordinate's file."""
+    with connection.cursor() as cursor:
+        # Whatever the server's setting is now: older files may have checksums.
+        cursor.execute(
+            "set @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',"
+            f" @source_heartbeat_period = {HEARTBEAT_PERIOD_S * 10**9}, net_write_timeout = 600"
+        )
+    _DumpRequest(
+        {"read_timeout": READ_TIMEOUT_S},
+        server_id,
+        blocking=True,
+        resume_stream=True,
+        log_file=None if by_id else start.file,
+        log_pos=None if by_id else position,
+        auto_position=start.gtid_set if by_id else None,
+        is_mariadb=by_id and is_mariadb,
+        report_slave=("osc", "", "", 0),
+        slave_uuid=reader_uuid,
+        slave_heartbeat=HEARTBEAT_PERIOD_S,
+        pymysql_wrapper=lambda **_: connection,
+        enable_logging=False,
+    ).send()
 
 
 def _require_same_server(connection: Conn, settings: ConnectionSettings, server: Server) -> None:

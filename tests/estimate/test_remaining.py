@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import statistics
+
 import pytest
 
 from osc.estimate.model import SWAP_S, Spread
 from osc.estimate.remaining import VERIFY_SHARE, Look, Planned, Remaining
 from osc.verify.ahead import FRESH_S
-from tests.estimate.courses import after, noisy, play, steady, worst
+from tests.estimate.courses import LOOK_EVERY_S, Said, after, noisy, play, steady, worst
 
 ROWS = 600_000
 ROWS_S = 1_000
@@ -65,6 +68,37 @@ def test_while_it_is_held_the_eta_stands_still_and_goes_on_from_there() -> None:
     standing = {one.eta_s for one in said if one.is_held}
     assert len(standing) == 1
     assert worst(after(0.1, said)) < 0.08
+
+
+def in_wall_time(said: list[Said]) -> list[tuple[float, float]]:
+    """For each look, by what share of the whole time the ETA was too long, and the share of the time that had passed."""
+    whole = len(said)
+    return [
+        ((one.eta_s - (whole - number) * LOOK_EVERY_S) / (whole * LOOK_EVERY_S), number / whole)
+        for number, one in enumerate(said)
+        if one.eta_s is not None and not one.is_held
+    ]
+
+
+@pytest.mark.parametrize(("every_s", "for_s"), [(5, 1), (10, 3), (40, 20), (100, 60)])
+def test_pauses_that_come_back_are_expected_from_the_fourth_on(every_s: int, for_s: int) -> None:
+    chance = random.Random(5)
+    lengths = [for_s * chance.uniform(0.7, 1.3) for _ in range(1_000)]
+
+    def held(at_s: float) -> bool:
+        return at_s % every_s < min(lengths[int(at_s // every_s)], every_s - 1)
+
+    said = play(ROWS, noisy(steady(ROWS_S), 3, deviation=0.15), verify_s=VERIFY_S, held=held)
+    from_share = max(0.1, 6 * every_s / (len(said) * LOOK_EVERY_S))
+    errors = [abs(error) for error, share in in_wall_time(said) if share > from_share]
+    assert statistics.median(errors) < 0.08
+    assert max(errors) < 0.3
+
+
+def test_pauses_that_have_stopped_coming_are_no_longer_expected() -> None:
+    said = play(ROWS, steady(ROWS_S), verify_s=VERIFY_S, held=lambda at_s: at_s < 100 and at_s % 10 < 5)
+    late = [error for error, share in in_wall_time(said) if share > 140 / (len(said) * LOOK_EVERY_S)]
+    assert max(map(abs, late)) < 0.03
 
 
 def test_rows_that_were_done_while_nobody_looked_are_learned_from() -> None:

@@ -21,7 +21,7 @@ from osc.table.ghost import run_alter
 from tests.cli.running import login_arguments, osc, osc_at_terminal
 from tests.conftest import StartServer
 from tests.migration.inside import Recorder
-from tests.migration.migrating import migrate, migrating
+from tests.migration.migrating import RunningMigration, migrate, migrating
 from tests.migration.tables import contents, make_table
 from tests.migration.test_ledger import migrated_under_load, workload_on
 from tests.servers import ServerUnderTest
@@ -290,15 +290,22 @@ def is_ended(server: ServerUnderTest, database: str, kill: str) -> bool:
     return bool(found)
 
 
-def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: ServerUnderTest, database: str) -> None:
+@contextmanager
+def ended_while_it_waits(server: ServerUnderTest, database: str, kill: str) -> Iterator[tuple[RunningMigration, Conn]]:
+    """A run whose statement waited for the lock of the transaction that comes with it, and was ended with `kill`."""
     make_table(server, database, 5)
     with (
         holding(server, database) as holder,
         migrating(server, database, "t", ALTER, *AUTO, "--cut-over-lock-timeout-seconds", "10") as running,
     ):
         running.wait_for("phase", phase="alter")
-        while not is_ended(server, database, "kill"):
+        while not is_ended(server, database, kill):
             pass
+        yield running, holder
+
+
+def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: ServerUnderTest, database: str) -> None:
+    with ended_while_it_waits(server, database, "kill") as (running, holder):
         while "1205" in str(running.wait_for("alter_attempt", outcome="failed")["reason"]):
             pass
         holder.rollback()
@@ -309,14 +316,7 @@ def test_a_session_that_is_killed_while_it_waits_alters_the_table_once(server: S
 
 @everyday
 def test_a_statement_that_somebody_ends_by_hand_is_not_sent_again(server: ServerUnderTest, database: str) -> None:
-    make_table(server, database, 5)
-    with (
-        holding(server, database) as holder,
-        migrating(server, database, "t", ALTER, *AUTO, "--cut-over-lock-timeout-seconds", "10") as running,
-    ):
-        running.wait_for("phase", phase="alter")
-        while not is_ended(server, database, "kill query"):
-            pass
+    with ended_while_it_waits(server, database, "kill query") as (running, holder):
         run = running.end()
         holder.rollback()
     assert run.exit_code == 1, str(run)
