@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import pymysql
@@ -23,6 +23,9 @@ LAST_CYCLES = 5
 """Reconcile cycles right before the lock, so that little is left to do under it."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
+HARMLESS_STALL_MS = 50.0
+"""An attempt that has made nobody wait for longer leaves nothing to recover from."""
+HARMLESS_PAUSE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class CutOver:
             for _ in range(LAST_CYCLES):
                 if self.reconciler.cycle() == 0:
                     break
+            self.swap.last_stall_ms = 0.0
             try:
                 swapped = self.swap.attempt(restless)
             except (AttemptFailed, ServerLost, pymysql.err.MySQLError, OSError) as error:
@@ -124,8 +128,21 @@ class CutOver:
             self.stop.wait(0.1)
 
     def _pause(self) -> None:
-        """Let the application breathe: half a second after the first failure, doubled with each, and not in step."""
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (len(self.attempts) - 1)) * random.uniform(0.75, 1.25)
+        pause_s = pause_after(self.attempts) * random.uniform(0.75, 1.25)  # so as not to be in step with anybody
         self.announce(f"{pause_s:.1f} s after attempt {len(self.attempts)}: {self.attempts[-1].reason}")
         self.stop.wait(pause_s)
         self.check()
+
+
+def pause_after(attempts: Sequence[CutOverAttempt]) -> float:
+    """Seconds until the next attempt, for the application to breathe.
+
+    Half a second after the first one that made it wait, doubled with each further one. After one that made nobody wait, as
+    where the lock is only asked for while it is free, a quarter of a second for each attempt so far: with four writers that
+    never pause, on MariaDB 10.11 and 11.8, small tables were migrated in 2 to 15 s so, in thirteen runs. With doubling
+    pauses after those too, three of five took 84 to 122 s.
+    """
+    if attempts[-1].stall_ms <= HARMLESS_STALL_MS:
+        return min(LONGEST_PAUSE_S, HARMLESS_PAUSE_S * len(attempts))
+    felt = sum(attempt.stall_ms > HARMLESS_STALL_MS for attempt in attempts)
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (felt - 1))

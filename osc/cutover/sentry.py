@@ -49,19 +49,19 @@ log = logging.getLogger(__name__)
 WAITING_STATE = "Waiting for table metadata lock"
 """Exactly this. Other states contain "lock" as well, and a rename in one of them does not wait for `t` yet."""
 
-POLITE_ATTEMPTS = 10
+POLITE_ATTEMPTS = 20
 """In so many attempts the lock is only asked for without waiting, again and again, for as long as it might wait.
 
 A request that waits makes every writer wait behind it, and makes the server fail transactions that have read the table and now
 want to write it. Measured on MariaDB 10.11, eight swaps each: with 4 to 16 sessions that did just that, in the table for a
 sixth to four fifths of their time, waiting got the lock within 80 ms and cost the application 11 to 74 deadlock errors (1213).
-Not waiting cost it none, and got the lock within 0.6 s at the median, 3 s at the worst; but in four of the eight, not at all
-within 5 s, where 16 sessions held it for four fifths. So in the end there is an attempt that waits: else a table that is never
-free would never be swapped. Meanwhile the application goes on and nobody reconciles, the ghost having its name for the swap; so
-an attempt also ends when there is too much left to do under the lock.
+Not waiting, but asking every 5 ms, cost it none, and got the lock within 0.6 s at the median, 3 s at the worst; but in four
+of the eight, not at all within 5 s, where 16 sessions held it for four fifths. So in the end there is an attempt that
+waits: else a table that is never free would never be swapped. Meanwhile the application goes on and nobody reconciles, the
+ghost having its name for the swap; so an attempt also ends when there is too much left to do under the lock.
 """
 
-NO_WAIT_PAUSE_S = 0.005
+NO_WAIT_PAUSE_S = 0.001
 
 TABLE_EXISTS = 1050
 
