@@ -11,14 +11,15 @@ from collections.abc import Collection
 
 from osc.table.key import Key
 
-ROUNDS = 8
-"""How often a key is compared before it is left to be compared under the swap's lock."""
+ROUNDS = 20
+"""How often a key is compared before it is left to be compared under the swap's lock, where each costs the application time."""
 
 
 class Restless:
     """The keys, each with its range. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_rounds: int = ROUNDS) -> None:
+        self._most_rounds = most_rounds
         self._lock = threading.Lock()
         self._rounds: dict[Key, int] = {}
         self._range_of: dict[Key, int] = {}
@@ -55,7 +56,7 @@ class Restless:
                     self._left_in[number] -= 1
                     if not self._left_in[number]:
                         done.append(number)
-                elif self._rounds[key] >= ROUNDS:
+                elif self._rounds[key] >= self._most_rounds:
                     self._forget(key)
                     self.given_up.add(key)
         return done

@@ -35,7 +35,9 @@ ROWS_TO_READ_TWICE = 1_000
 
 LOOK_AGAIN_EVERY_S = 0.5
 COMPARED_AT_ONCE = 500
-SETTLE_TIMEOUT_S = 5.0
+SETTLE_TIMEOUT_S = 1.0
+LOOK_AGAIN_PAUSE_S = 0.25
+"""What does not come to rest within some seconds of looks is left to the swap."""
 TAIL_TIMEOUT_S = 60.0
 
 
@@ -208,17 +210,19 @@ class Verifier:
         """Until every key rests, or is left to the swap."""
         while len(self._restless):
             self._gate()
-            self._look_again(session, SETTLE_TIMEOUT_S)
-            self._stop.wait(0.05)
+            has_settled_most = self._look_again(session, SETTLE_TIMEOUT_S)
+            self._stop.wait(0.05 if has_settled_most else LOOK_AGAIN_PAUSE_S)
 
-    def _look_again(self, session: SteadySession, patience_s: float = 0.0) -> None:
+    def _look_again(self, session: SteadySession, patience_s: float = 0.0) -> bool:
+        """Whether that settled half of what there was to look at."""
         keys = self._restless.take(COMPARED_AT_ONCE)
         if not keys:
-            return
-        self._wait_until_settled(keys, patience_s)
+            return False
+        self._wait_until_most_settled(keys, patience_s)
         restless = self._examine(session, lambda some: self._differing(session, some or ()), keys)
         for number in self._restless.put_back(keys, restless):
             self._complete(number)
+        return 2 * len(restless) <= len(keys)
 
     def _examine(
         self,
@@ -258,9 +262,9 @@ class Verifier:
             if found is not None:
                 raise unique_conflict(self._comparison.projection, found[0], key, found[1])
 
-    def _wait_until_settled(self, keys: Collection[Key], patience_s: float) -> None:
+    def _wait_until_most_settled(self, keys: Collection[Key], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline and self._pending.unsettled(keys):
+        while time.monotonic() < deadline and not self._pending.are_mostly_settled(keys):
             self._stop.wait(0.05)
             self._stop.check()
 

@@ -31,6 +31,8 @@ R = TypeVar("R")
 
 WORKERS = 2
 BATCH_KEYS = 2
+MOST_ROUNDS = 8
+"""Of looks at a key that differs: few, so that many interleavings come to the look under the lock."""
 
 
 class Violation(Exception):
@@ -357,7 +359,7 @@ class Run:
     def _verify(self) -> Generator[Condition, None, Collection[Key]]:
         look = Compare(None)
         yield from self._compare(look)
-        restless = Restless()
+        restless = Restless(most_rounds=MOST_ROUNDS)
         if look.differing:
             restless.add((yield from self._examine(None)), 1)
         while keys := restless.take(PLACES * 2):

@@ -258,3 +258,13 @@ def test_keys_of_prepared_transactions_keep_nobody_waiting() -> None:
     pending.prepare("x", [(number,) for number in range(100)], 5)
     pending.add([(1,)], 6)
     assert pending.wait_for_room(0)
+
+
+def test_keys_are_mostly_settled_when_half_of_them_are_and_one_alone_when_it_is() -> None:
+    pending = PendingSet()
+    keys = [(number,) for number in range(10)]
+    pending.add(keys[:6], 1)
+    assert not pending.are_mostly_settled(keys)
+    assert pending.are_mostly_settled([*keys[1:6], *keys[6:], (10,)])
+    assert not pending.are_mostly_settled(keys[:1])
+    assert pending.are_mostly_settled(keys[6:7])
