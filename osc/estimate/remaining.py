@@ -112,11 +112,12 @@ class Remaining:
         if last is None or last.phase != look.phase:
             self._begin(look)
         self._last = look
-        self._pauses.saw(look.at_s, look.is_held)
         if look.phase == "copy":
+            self._pauses.saw(look.at_s, look.is_held)
             self._rows_left.saw(look.rows_copied, look.key_share)
             self._copy.saw(self._worked_s, look.rows_copied)
         elif look.phase == "verify":
+            self._pauses.saw(look.at_s, look.is_held)
             self._verify.saw(self._worked_s, look.rows_verified)
             self._has_built = self._has_built or look.is_building
 
@@ -131,7 +132,11 @@ class Remaining:
     def eta_s(self) -> float | None:
         """Seconds until all is done, the swap included, once it may go on; None while nothing can be said."""
         work_s = self.work_s
-        return None if work_s is None else work_s * self._pauses.stretch
+        if work_s is None or self._last is None:
+            return None
+        # Nothing holds back the build of indexes, and what a swap waits for is none of these pauses.
+        is_drawn_out = self._last.phase == "copy" or (self._last.phase == "verify" and not self._still_builds)
+        return work_s * self._pauses.stretch if is_drawn_out else work_s
 
     @property
     def work_s(self) -> float | None:

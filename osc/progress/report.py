@@ -37,9 +37,9 @@ class Status:
     rate_rows_s: float = 0.0
     """Of the phase at hand: rows copied a second, or verified."""
     eta_s: float | None = None
-    """Seconds of work until the whole migration is done, the swap included; None while nothing sensible can be said.
+    """Seconds until the whole migration is done, the swap included; None while nothing sensible can be said.
 
-    Where something holds it back, from the moment on at which it may go on.
+    Where something holds it back, from the moment on at which it may go on. Pauses that come back are in it.
     """
     workers: int = 0
     chunk_rows: int = 0

@@ -11,6 +11,8 @@ from osc.estimate.model import SWAP_S
 from osc.estimate.remaining import Look, Planned, Remaining
 
 LOOK_EVERY_S = 0.25
+BEGAN_AT_S = 864_000.0
+"""The clock of a machine that has been up for ten days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def play(
         is_held = held(at_s)
         remaining.saw(
             Look(
-                at_s=at_s,
+                at_s=BEGAN_AT_S + at_s,
                 phase=phase,  # type: ignore[arg-type]
                 rows_copied=round(copied),
                 rows_verified=round(verified),
