@@ -222,6 +222,7 @@ def test_a_full_disk_ends_the_run_with_the_original_intact(server_name: str, sta
         assert before == contents(server, database, what="id, k, s")
 
 
+@pytest.mark.in_turn(reason="takes its time; what is full and who waits is the engine's own")
 def test_a_full_pending_set_holds_the_copy_back_and_no_more(server: ServerUnderTest, database: str) -> None:
     with Workload(
         server.root, database, "orders", writers=2, rate_per_writer=40, core_columns=CORE_COLUMNS

@@ -9,8 +9,6 @@ from osc.sandbox.workload import Workload
 from tests.migration.migrating import Run, migrate
 from tests.servers import ServerUnderTest
 
-pytestmark = pytest.mark.everywhere
-
 ROWS, FULL_ROWS = 6_000, 300_000
 IN_A_ROW, FULL_IN_A_ROW = 2, 20
 
@@ -54,6 +52,7 @@ def test_the_new_table_is_what_a_direct_alter_makes_of_the_ledger(
     assert run.finished["keys_reconciled"] != 0
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("key", ["composite", "string"])
 def test_tables_with_other_keys_keep_every_row(server: ServerUnderTest, database: str, key: str, rows: int) -> None:
     with workload_on(server, database) as workload:
@@ -61,6 +60,7 @@ def test_tables_with_other_keys_keep_every_row(server: ServerUnderTest, database
         migrated_under_load(server, database, workload, "add column z int not null default 5")
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("key", ["int", "string"])
 def test_unique_values_that_move_between_rows_displace_none(
     server: ServerUnderTest, database: str, key: str, rows: int
@@ -70,6 +70,7 @@ def test_unique_values_that_move_between_rows_displace_none(
         migrated_under_load(server, database, workload, "engine=InnoDB")
 
 
+@pytest.mark.everywhere
 def test_migrations_follow_one_another_under_the_same_writers(
     server: ServerUnderTest, database: str, rows: int, in_a_row: int
 ) -> None:

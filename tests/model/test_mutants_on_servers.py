@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ALTER = "add column written_at datetime(6) not null default now(6)"
 COMPARED = "id, k, s"
 POLL_S = 0.15
 """InnoDB's list of transactions is made anew only when nobody has read it for 0.1 s."""
+CAUGHT_UP_S = 20.0
 
 
 def without(rule: str) -> tuple[str, ...]:
@@ -53,6 +55,11 @@ def written_during_a_stall(server: ServerUnderTest, database: str, value: int) -
             cursor.execute(query)
             return tuple(cursor.fetchall())
 
+        # What the last stall left to reconcile is no answer to this one. A change that was lost in it never comes.
+        caught_up = time.monotonic() + CAUGHT_UP_S
+        while ask("select k from _t_gho where id = 5") != ask("select k from t where id = 5"):
+            if pause.wait(0.05) or time.monotonic() > caught_up:
+                break
         before = ask("select written_at from _t_gho where id = 5")
         with commits_stalled(server):
             application.start()

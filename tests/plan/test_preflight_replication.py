@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
+
+from pymysql.cursors import DictCursor
+
 from osc.mysql.grants import required_grants
 from osc.plan.checks.replication import hides
 from osc.sandbox.replication import wait_for_replica
@@ -11,8 +16,18 @@ from tests.servers import ServerUnderTest
 
 
 def restart_replication(replica: ServerUnderTest, *changes: str) -> None:
+    """With those changes made while it is stopped; it runs again in the end."""
     words = "slave" if replica.is_mariadb else "replica"
     replica.execute(f"stop {words}", *changes, f"start {words}")
+    deadline = time.monotonic() + 60
+    with closing(replica.admin()) as admin, admin.cursor(DictCursor) as cursor:
+        while True:
+            cursor.execute(f"show {words} status")
+            (status,) = cursor.fetchall()
+            if {state for name, state in status.items() if name.endswith("_Running")} == {"Yes"}:
+                return
+            assert time.monotonic() < deadline, str(status)
+            time.sleep(0.05)
 
 
 def test_reading_a_replica_asks_that_it_has_every_change_in_order(
