@@ -139,7 +139,7 @@ def pause_after(attempts: Sequence[CutOverAttempt]) -> float:
 
     Half a second after the first one that made it wait, doubled with each further one. After one that made nobody wait, as
     where the lock is only asked for while it is free, a quarter of a second for each attempt so far: with four writers that
-    never pause, on MariaDB 10.11 and 11.8, small tables were migrated in 2 to 15 s so, in thirteen runs. With doubling
+    never pause, on MariaDB 10.11 and 11.8, small tables were migrated in 2 to 6 s so, in ten runs. With doubling
     pauses after those too, three of five took 84 to 122 s.
     """
     if attempts[-1].stall_ms <= HARMLESS_STALL_MS:

@@ -229,8 +229,8 @@ class PendingSet:
         """Whether half of them are settled now.
 
         Of many rows that change again and again, some always have just changed: to wait for all at once is to wait in vain.
-        A table of 20,000 rows at 1,000 transactions a second was verified in 7 to 17 s so, and in 2 to 3 s since half of
-        them are enough (MySQL 9.7, three runs each).
+        A table of 20,000 rows at 1,000 transactions a second was verified in 7 to 17 s so, and in 2 to 5 s since half of
+        them are enough (MySQL 9.7, three and five runs).
         """
         return len(self.unsettled(keys)) <= len(keys) // 2
 
